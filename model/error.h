@@ -26,6 +26,7 @@ G_BEGIN_DECLS
  * @CG_ERROR_COMPUTE: a window could not be computed; the engine is still usable
  * @CG_ERROR_DEVICE_LOST: the engine is gone; every later call fails the same way
  * @CG_ERROR_INPUT: a picture with impossible size, stride or format
+ * @CG_ERROR_WRITE: a file cannot be written
  */
 typedef enum {
   CG_ERROR_NOT_FOUND,
@@ -39,6 +40,7 @@ typedef enum {
   CG_ERROR_COMPUTE,
   CG_ERROR_DEVICE_LOST,
   CG_ERROR_INPUT,
+  CG_ERROR_WRITE,
 } CgErrorCode;
 
 /** cg_error_quark: the domain of all of the above. Any thread. */

@@ -12,6 +12,8 @@
  *       "scenes": ["indoor: shopping and dining", ...],   names; [] = no scene head
  *       "temperatures": [1, 1, 1, 1] }               city, state, country, continent; 0.01 .. 100
  *     text_width 0 = no text head. Every key is required; an unknown key is an error.
+ *     Without a head its hidden sizes are []. The name has 1..256 bytes, other texts at most 4096; no
+ *     text has control characters. Limits of the JSON itself: json.h.
  *   cityguessr.places   JSON, see places.h
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -25,14 +27,14 @@ G_BEGIN_DECLS
 /** CgModel: what a model is, without its weights. Immutable, reference counted, any thread. */
 typedef struct {
   gatomicrefcount refs;
-  char *path;       /* of the file, or "generated:small-16:1" */
+  char *path; /* of the file, or "generated:small-16:1" */
   char *name, *provenance, *licence;
   gboolean demo;
   CgGeometry geometry;
   CgInput input;
   gdouble sample_interval; /* seconds */
   guint n_scenes;
-  char **scenes;           /* NULL-terminated */
+  char **scenes; /* NULL-terminated */
   gdouble temperatures[CG_LEVELS];
   CgPlaces *places;
 } CgModel;
@@ -40,7 +42,8 @@ typedef struct {
 /** cg_model_load: reads, checks everything, and converts the weights to float32.
  * @network: (out) (optional) (transfer full): the weights; pass NULL to check a file without keeping
  *   them (the file is still read and checked whole, every value included).
- * Returns: (transfer full): cg_model_unref(). Errors: NOT_FOUND, READ, FORMAT, CONFIG, PLACES, TENSOR, MEMORY. */
+ * Returns: (transfer full): cg_model_unref(). Errors: NOT_FOUND, READ, FORMAT, CONFIG, PLACES, TENSOR, MEMORY;
+ * UNSUPPORTED for another version of the format. */
 CgModel *cg_model_load (const char *path, CgNetwork **network, GError **error);
 
 /** cg_model_load_bytes: the same over memory (tests, fuzzing). */
@@ -50,8 +53,10 @@ CgModel *cg_model_load_bytes (GBytes *bytes, const char *name, CgNetwork **netwo
  * 1.4 s between samples, the name "generated <preset>" and a provenance that says: untrained. */
 CgModel *cg_model_generate (const char *preset, guint64 seed, CgNetwork **network, GError **error);
 
-/** cg_model_save: writes a model file (F32), to a temporary beside @path and then renamed over it. */
-gboolean cg_model_save (const CgModel *model, const CgNetwork *network, const char *path, GError **error);
+/** cg_model_save: writes a model file (F32), to a temporary beside @path, synchronised and then renamed
+ * over it. Errors: WRITE, MEMORY; FORMAT if the places do not fit into a header. */
+gboolean cg_model_save (const CgModel *model, const CgNetwork *network, const char *path,
+                        GError **error);
 
 /** cg_model_config_to_json: the `cityguessr.config` of @model (transfer full). */
 char *cg_model_config_to_json (const CgModel *model);

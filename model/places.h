@@ -10,8 +10,9 @@
  * The position in an array is the index in the logits. `label` is the data set's own spelling and
  * is unique in its level; `name` (default: the label, '_' as ' ') is what is shown. `code` is
  * ISO 3166-1 alpha-2, upper case, optional. Latitude in [-90, 90], longitude in [-180, 180], WGS84.
- * `__extra__` keys are refused, as is any parent index out of range, any parent without a child,
- * any label twice in a level, any level empty or over 65535 long.
+ * Other keys are refused, as is any parent index out of range, any parent without a child, any label
+ * twice in a level, any level empty or over 65535 long, any label or name that is empty, over 200
+ * bytes or has control characters. Limits of the text itself: json.h.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -29,7 +30,7 @@ typedef enum { CG_CITY, CG_STATE, CG_COUNTRY, CG_CONTINENT } CgLevel;
  * @parent: index in the next coarser level; -1 at CG_CONTINENT
  * @code: ISO 3166-1 alpha-2 at CG_COUNTRY, else NULL; NULL if unknown
  * @latitude, @longitude: degrees WGS84. At CG_CITY from the file; at coarser levels the direction of
- *   the mean of the cities' unit vectors (spherical centroid)
+ *   the mean of the cities' unit vectors (spherical centroid); of cities that cancel out, the first's
  */
 typedef struct {
   const char *label;
@@ -62,7 +63,7 @@ const CgPlace *cg_places_get (const CgPlaces *places, CgLevel level, guint index
 /** cg_places_ancestor: the index at @to (coarser than or equal to @from) above @index of @from. */
 guint cg_places_ancestor (const CgPlaces *places, CgLevel from, guint index, CgLevel to);
 
-/** cg_places_to_json: the canonical JSON of the tree (transfer full). */
+/** cg_places_to_json: the canonical JSON of the tree, on one line (transfer full). */
 char *cg_places_to_json (const CgPlaces *places);
 
 /** cg_places_distance: great-circle distance in metres on the sphere of radius 6 371 008.8 m

@@ -2,15 +2,16 @@
  *
  * The file format is safetensors: a little-endian u64 header length N, N bytes of JSON, then the
  * data. This reader accepts a strict subset of it, because a model file is input like any other:
- *   - a regular file of at least 10 bytes, 2 <= N <= 1 MiB, 8 + N <= size; read into memory, never
- *     mapped (a mapped file can be truncated under us);
+ *   - a regular file of at least 10 bytes and at most 8 GiB (the largest encoder of network.h takes
+ *     5.4 GB), 2 <= N <= 1 MiB, 8 + N <= size; read into memory, never mapped (a mapped file can be
+ *     truncated under us), and the header checked before room is made for the data;
  *   - a JSON object, one level of names; each tensor an object with exactly the keys dtype, shape,
  *     data_offsets; `__metadata__` an object of strings. Strings are valid UTF-8 without control
  *     characters or NUL; of the escapes only \" \\ \/ are read. Integers are plain digits;
- *   - at most 4096 tensors, names of at most 128 bytes, rank at most 5, no name twice;
+ *   - at most 4096 tensors and 64 strings of metadata, names of 1 to 128 bytes, rank at most 5, no name twice;
  *   - dtype F32, F16 or BF16; sizes multiplied with overflow checks; in the order of their offsets
  *     the tensors are contiguous from 0, without holes or overlap, and end where the file ends.
- * One linear pass, no recursion. No size in the file sizes an allocation beyond the file's own.
+ * One linear pass, no recursion (weights-header.h). No size in the file sizes an allocation beyond the file's own.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -19,6 +20,9 @@
 #include "error.h"
 
 G_BEGIN_DECLS
+
+#define CG_WEIGHTS_MAX_HEADER G_GUINT64_CONSTANT (1048576)
+#define CG_WEIGHTS_MAX_FILE G_GUINT64_CONSTANT (8589934592)
 
 #define CG_TENSOR_MAX_RANK 5
 #define CG_TENSOR_NAME_SIZE 129 /* 128 bytes and the NUL */
@@ -54,7 +58,8 @@ const char *cg_weights_metadata (const CgWeights *weights, const char *key);
 /** cg_weights_name: the path or name that messages use. */
 const char *cg_weights_name (const CgWeights *weights);
 
-/** cg_weights_n_tensors, cg_weights_tensor: what the file holds, in file order, for inspection.
+/** cg_weights_n_tensors, cg_weights_tensor: what the file holds, in the order of their
+ * data, for inspection.
  * @dtype: (out) (optional): static string "F32", "F16" or "BF16". The row is owned by @weights. */
 guint cg_weights_n_tensors (const CgWeights *weights);
 const CgTensorSpec *cg_weights_tensor (const CgWeights *weights, guint i, const char **dtype);
