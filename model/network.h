@@ -28,6 +28,8 @@ G_BEGIN_DECLS
 
 #define CG_MAX_FRAMES 64
 #define CG_MAX_MLP_LAYERS 8
+#define CG_MAX_MLP_SIZE 8192
+#define CG_MAX_TOKENS 32768
 #define CG_SCA_WIDTH 6 /* the paper's: 1 -> 6, two heads of 3 */
 #define CG_SCA_HEADS 2
 
@@ -41,15 +43,16 @@ typedef struct {
  * @frames: samples of a window, 2..64, a multiple of @tubelet
  * @tubelet: frames per token, 1..8
  * @image: side of the square model frame in pixels, 16..512, a multiple of @patch
- * @patch: side of a patch, 4..32
+ * @patch: side of a patch, 4..32. At most CG_MAX_TOKENS tokens: their positions are made, not read,
+ *   so no file's size bounds them
  * @width: 32..1280, a multiple of 16, of @heads, and width / heads is a multiple of 4, at most 128
  * @depth: blocks, 1..48
  * @heads: attention heads. Cannot be seen in the tensors' shapes: never guessed
  * @mlp: hidden width of a block, 16..8192, a multiple of 16
  * @layer_norm_eps: 0 < eps <= 1e-2. Hugging Face: 1e-12, MCG-NJU: 1e-6
- * @labels: logits per level, from the places
- * @scene, @text: FFN_s and FFN_t. size[0] is the sum of @labels. Both or either may be absent; SCA
- *   exists if one of them does
+ * @labels: logits per level, 1..65535, from the places
+ * @scene, @text: FFN_s and FFN_t. size[0] is the sum of @labels, the others 1..CG_MAX_MLP_SIZE. Both
+ *   or either may be absent; SCA exists if one of them does
  */
 typedef struct {
   guint frames, tubelet, image, patch, width, depth, heads, mlp;
@@ -115,6 +118,8 @@ typedef struct {
   CgLinear scene[CG_MAX_MLP_LAYERS], text[CG_MAX_MLP_LAYERS];
   float *storage;
   gsize storage_size; /* floats */
+  guint n_tensors;
+  float **tensors; /* [n_tensors]: cg_network_tensor() */
 } CgNetwork;
 
 /** cg_network_new: zeroed storage with all pointers set. @geometry has been checked.
@@ -164,6 +169,7 @@ typedef struct {
   float sca_alpha[CG_SCA_HEADS], sca_beta[CG_SCA_HEADS], sca_gamma[CG_SCA_HEADS], sca_delta;
   CgLinear scene[CG_MAX_MLP_LAYERS], text[CG_MAX_MLP_LAYERS];
   float *storage;
+  gsize storage_size; /* floats */
 } CgFolded;
 
 /** cg_network_fold: a copy of everything an engine needs; @network may be freed afterwards.
