@@ -91,11 +91,15 @@ CgEngine *cg_engine_ref (CgEngine *engine);
 /** cg_engine_unref: the last one cancels what runs and joins the thread. Not from the engine's thread. */
 void cg_engine_unref (CgEngine *engine);
 
+/** cg_engine_model: what the engine computes, without its weights; as long as @engine lives. */
 const CgModel *cg_engine_model (const CgEngine *engine);
 const char *cg_engine_describe (const CgEngine *engine); /* "cpu avx512 fp32, 2 threads" */
 const char *cg_engine_device (const CgEngine *engine);   /* "cpu", "null" */
 
-/** CgEngineStats: totals since the engine started. Times in microseconds. */
+/** CgEngineStats: totals since the engine started. Times in microseconds.
+ * @windows, @failed: answered with outputs, with an error
+ * @cancelled: taken back by flush, close or free before an answer; not those of drop_oldest
+ * @batches, @busy_us, @largest_batch: of CgBackend.run() */
 typedef struct {
   guint64 windows, batches, failed, cancelled;
   guint64 busy_us;
@@ -138,10 +142,11 @@ void cg_window_free (CgWindow *window);
 
 /* ---- clients: one for each element ---- */
 
+/** cg_client_new: a client with nothing submitted. It keeps @engine alive. */
 CgClient *cg_client_new (CgEngine *engine);
 
-/** cg_client_free: cancels like cg_client_flush(), never waits for the engine. No other call may be
- * running or come later on @client. */
+/** cg_client_free: cancels like cg_client_flush(), never waits for the engine unless @client had the
+ * last reference to it (cg_engine_unref()). No other call may be running or come later on @client. */
 void cg_client_free (CgClient *client);
 
 /** cg_client_submit: queues @window (transfer full), never blocks. */
@@ -157,8 +162,8 @@ CgWindow *cg_client_drop_oldest (CgClient *client);
 /** cg_client_pending: windows submitted and not yet popped: (out) waiting, running, finished. */
 void cg_client_pending (CgClient *client, guint *waiting, guint *running, guint *finished);
 
-/** cg_client_flush: a new generation. Waiting and finished windows are freed, a running one's result will be
- * thrown away. Returns at once; cg_client_pop() goes on waiting. */
+/** cg_client_flush: a new generation. Waiting, running and finished windows are freed by this thread, a
+ * running one's result will be thrown away. Returns at once; cg_client_pop() goes on waiting. */
 void cg_client_flush (CgClient *client);
 
 /** cg_client_close: cg_client_flush(), and every cg_client_pop() from now on returns NULL at once. */

@@ -393,7 +393,7 @@ cg_folded_aux (const CgFolded *folded, const float *logits, float *scene, float 
   if (!cg_geometry_has_sca (g) || (scene == NULL && text == NULL))
     return;
 
-  g_autofree float *attended = g_new (float, labels + 2 * CG_MAX_MLP_SIZE);
+  g_autofree float *attended = g_new0 (float, labels + 2 * CG_MAX_MLP_SIZE);
   float *work = attended + labels;
   self_cross_attention (folded, logits, labels, attended);
   if (scene != NULL)

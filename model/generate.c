@@ -72,7 +72,8 @@ fill_tensor (float *tensor, const CgTensorSpec *spec, guint64 seed)
   } else if (spec->rank == 1) {
     fill (tensor, key, 0, elements, 1, 0.25);
   } else {
-    gdouble base = sqrt (3.0 / (gdouble)(elements / spec->shape[0]));
+    gsize inputs = elements / spec->shape[0];
+    gdouble base = sqrt (3.0 / (gdouble)inputs);
     gsize queries_and_keys = g_str_has_suffix (spec->name, ".qkv.weight") ? elements / 3 * 2 : 0;
     fill (tensor, key, 0, queries_and_keys, 0, 2 * base);
     fill (tensor, key, queries_and_keys, elements, 0, matrix_gain (spec->name) * base);

@@ -350,7 +350,8 @@ cg_network_tensor (const CgNetwork *network, guint i)
 gdouble
 cg_position (guint position, guint component, guint width)
 {
-  gdouble angle = position / pow (10000.0, (component / 2) * 2.0 / width);
+  guint pair = component / 2;
+  gdouble angle = position / pow (10000.0, 2.0 * pair / width);
   return component % 2 == 0 ? sin (angle) : cos (angle);
 }
 

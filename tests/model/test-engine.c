@@ -210,7 +210,7 @@ static void
 submit (CgClient *client, CgEngine *engine, const char *tags)
 {
   for (; *tags; tags++)
-    cg_client_submit (client, new_window (engine, *tags, GINT_TO_POINTER ((gint)*tags), NULL));
+    cg_client_submit (client, new_window (engine, *tags, GINT_TO_POINTER ((guint8)*tags), NULL));
 }
 
 /* Pops as many windows as there are @tags, and checks that they are these, computed. */
@@ -222,7 +222,7 @@ expect (CgClient *client, const char *tags)
     g_assert_nonnull (window);
     g_assert_no_error (window->error);
     g_assert_nonnull (window->outputs);
-    g_assert_cmpint (GPOINTER_TO_INT (window->data), ==, *tags);
+    g_assert_cmpint (GPOINTER_TO_INT (window->data), ==, (guint8)*tags);
     g_assert_cmpint (window->submitted, <=, window->started);
     g_assert_cmpint (window->started, <=, window->finished);
   }
@@ -342,7 +342,7 @@ test_drop_oldest (void)
   for (const char *tag = "bc"; *tag; tag++) {
     g_autoptr (CgWindow) window = cg_client_drop_oldest (client);
     g_assert_nonnull (window);
-    g_assert_cmpint (GPOINTER_TO_INT (window->data), ==, *tag);
+    g_assert_cmpint (GPOINTER_TO_INT (window->data), ==, (guint8)*tag);
     g_assert_null (window->outputs);
     g_assert_no_error (window->error);
   }

@@ -83,7 +83,7 @@ static void
 assert_near_float (const char *what, const float *found, const gdouble *expected, guint n,
                    gdouble bound)
 {
-  g_autofree gdouble *wide = g_new (gdouble, n);
+  g_autofree gdouble *wide = g_new0 (gdouble, n);
   for (guint i = 0; i < n; i++)
     wide[i] = found[i];
   assert_near (what, wide, expected, n, bound);
@@ -121,18 +121,19 @@ add_patches (const CgFolded *folded, const guint8 *frames, gdouble *x)
 {
   const CgGeometry *g = &folded->geometry;
   guint side = g->image / g->patch, values = cg_geometry_patch_values (g);
-  g_autofree gdouble *pixels = g_new (gdouble, values), *token = g_new (gdouble, g->width);
+  g_autofree gdouble *pixels = g_new0 (gdouble, values), *token = g_new0 (gdouble, g->width);
 
   for (guint p = 0; p < cg_geometry_tokens (g); p++) {
-    guint n = 0;
-    for (guint t = 0; t < g->tubelet; t++)
-      for (guint y = 0; y < g->patch; y++)
-        for (guint i = 0; i < 3 * g->patch;
-             i++) /* a row of a patch lies in a frame as in the weights */
-          pixels[n++] = frames[((p / side / side * g->tubelet + t) * g->image +
-                                p / side % side * g->patch + y) *
-                                   g->image * 3 +
-                               p % side * g->patch * 3 + i];
+    guint column = p % side, row = p / side % side, time = p / side / side, n = 0;
+    for (guint t = 0; t < g->tubelet; t++) {
+      for (guint y = 0; y < g->patch; y++) {
+        /* A row of a patch lies in a frame as it does in the weights. */
+        guint line = (time * g->tubelet + t) * g->image + row * g->patch + y;
+        const guint8 *bytes = frames + (line * g->image + column * g->patch) * 3;
+        for (guint i = 0; i < 3 * g->patch; i++)
+          pixels[n++] = bytes[i];
+      }
+    }
     linear (folded->patch_weight, folded->position + p * g->width, pixels, g->width, values, token);
     memcpy (x + p * g->width, token, g->width * sizeof *x);
   }
@@ -142,10 +143,10 @@ static void
 add_attention (const CgFoldedBlock *block, const CgGeometry *g, gdouble *x)
 {
   guint tokens = cg_geometry_tokens (g), width = g->width, head = width / g->heads;
-  g_autofree gdouble *normed = g_new (gdouble, width), *q = g_new (gdouble, tokens * width),
-                     *k = g_new (gdouble, tokens * width), *v = g_new (gdouble, tokens * width),
-                     *score = g_new (gdouble, tokens), *mixed = g_new (gdouble, width),
-                     *change = g_new (gdouble, width);
+  g_autofree gdouble *normed = g_new0 (gdouble, width), *q = g_new0 (gdouble, tokens * width),
+                     *k = g_new0 (gdouble, tokens * width), *v = g_new0 (gdouble, tokens * width),
+                     *score = g_new0 (gdouble, tokens), *mixed = g_new0 (gdouble, width),
+                     *change = g_new0 (gdouble, width);
 
   for (guint i = 0; i < tokens; i++) {
     normalise (x + i * width, width, g->layer_norm_eps, normed);
@@ -183,8 +184,8 @@ static void
 add_mlp (const CgFoldedBlock *block, const CgGeometry *g, gdouble *x, gdouble *mean)
 {
   guint tokens = cg_geometry_tokens (g), width = g->width;
-  g_autofree gdouble *normed = g_new (gdouble, width), *hidden = g_new (gdouble, g->mlp),
-                     *change = g_new (gdouble, width), *pooled = g_new0 (gdouble, g->mlp);
+  g_autofree gdouble *normed = g_new0 (gdouble, width), *hidden = g_new0 (gdouble, g->mlp),
+                     *change = g_new0 (gdouble, width), *pooled = g_new0 (gdouble, g->mlp);
 
   for (guint i = 0; i < tokens; i++) {
     normalise (x + i * width, width, g->layer_norm_eps, normed);
@@ -209,7 +210,7 @@ static void
 run_folded (const CgFolded *folded, const guint8 *frames, gdouble *features, gdouble *logits)
 {
   const CgGeometry *g = &folded->geometry;
-  g_autofree gdouble *x = g_new (gdouble, cg_geometry_tokens (g) * g->width);
+  g_autofree gdouble *x = g_new0 (gdouble, cg_geometry_tokens (g) * g->width);
 
   add_patches (folded, frames, x);
   for (guint i = 0; i < g->depth; i++) {
@@ -237,7 +238,7 @@ check_fold (const CgGeometry *g, const CgInput *input, guint64 seed)
   assert_near ("features", features, expected->features, g->width, 1e-6);
   assert_near ("logits", logits, expected->logits, labels, 1e-6);
 
-  g_autofree float *narrow = g_new (float, labels);
+  g_autofree float *narrow = g_new0 (float, labels);
   for (guint i = 0; i < labels; i++)
     narrow[i] = (float)expected->logits[i];
   guint scenes = g->scene.size[g->scene.layers], values = g->text.size[g->text.layers];
