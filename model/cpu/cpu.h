@@ -24,10 +24,10 @@ CgPrecision cg_cpu_isa_precision (const char *isa);
  * PIL. Errors: INPUT. Any thread. */
 gboolean cg_preprocess (const CgFrame *frame, guint image, const char *isa, guint8 *out, GError **error);
 
-/** CgCpuStages: microseconds spent in the last run, for benchmarks: patch embedding with the first qkv, packing of
- * keys and values, attention, the row chain, the heads. */
+/** CgCpuStages: microseconds spent in the last run, for benchmarks: patch embedding with the first qkv, attention,
+ * the row chain (everything between two attentions), the heads. */
 typedef struct {
-  gdouble embed, pack, attention, rows, heads;
+  gdouble embed, attention, rows, heads;
 } CgCpuStages;
 void cg_cpu_stages (gpointer self, CgCpuStages *stages);
 
