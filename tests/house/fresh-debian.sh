@@ -1,0 +1,106 @@
+#!/bin/bash
+# A truly fresh machine: a minimal Debian in a folder, a clean copy of the tree in it, and the README's two commands as
+# the very first ones. Needs root, debootstrap and a network. Takes the host's way to its package indexes along: apt's
+# configuration, pip's, proxies and certificates.
+#
+#   tests/house/fresh-debian.sh bookworm|trixie [FOLDER]
+#
+# FOLDER (default: a temporary one) keeps the system and, in FOLDER/logs, what the commands said. A FOLDER that holds a
+# bootstrapped system already (FOLDER/base) is used again: each run works on a copy of it.
+#
+# SPDX-License-Identifier: LGPL-2.1-or-later
+set -eu
+suite=${1:?usage: fresh-debian.sh bookworm|trixie [FOLDER]}
+tree=$(cd "$(dirname "$0")/../.." && pwd)
+folder=${2:-$(mktemp -d)}
+mkdir -p "$folder/logs"
+folder=$(cd "$folder" && pwd)
+base=$folder/base root=$folder/root
+
+mounts=()
+unmount ()
+{
+  local i
+  for ((i = ${#mounts[@]} - 1; i >= 0; i--)); do
+    umount "${mounts[i]}" || umount --lazy "${mounts[i]}"
+  done
+  mounts=()
+}
+trap unmount EXIT
+trap 'exit 130' INT TERM
+
+# bind FOLDER [read-only]: the host's folder, at the same place in the new system.
+bind ()
+{
+  mkdir -p "$root$1"
+  mount --bind "$1" "$root$1"
+  mounts+=("$root$1")
+  [ "${2:-}" != read-only ] || mount -o remount,bind,ro "$root$1"
+}
+
+if [ ! -d "$base" ]; then
+  printf '== debootstrap %s\n' "$suite"
+  debootstrap --variant=minbase --include=ca-certificates "$suite" "$base.part" > "$folder/logs/debootstrap" 2>&1
+  mv "$base.part" "$base"
+fi
+if mountpoint -q "$root/proc" || mountpoint -q "$root/dev"; then
+  printf '%s has mounts of another run\n' "$root" >&2
+  exit 1
+fi
+rm -rf --one-file-system "$root"
+cp -a "$base" "$root"
+
+# The way to the package indexes.
+cp -a /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d/"
+[ ! -e /etc/resolv.conf ] || cp -L /etc/resolv.conf "$root/etc/resolv.conf"
+[ ! -e /etc/hosts ] || cp -L /etc/hosts "$root/etc/hosts"
+if [ -d /etc/ssl/certs ]; then
+  cp -aL /etc/ssl/certs/. "$root/etc/ssl/certs/" 2> /dev/null || true
+fi
+[ ! -e /etc/pip.conf ] || cp -L /etc/pip.conf "$root/etc/pip.conf"
+if [ -e "${HOME:-/root}/.config/pip/pip.conf" ]; then
+  mkdir -p "$root/root/.config/pip"
+  cp -L "${HOME:-/root}/.config/pip/pip.conf" "$root/root/.config/pip/"
+fi
+environment=(HOME=/root "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" LANG=C.UTF-8)
+while IFS= read -r variable; do
+  environment+=("$variable")
+done < <(env | grep -E '^(PIP_|[A-Za-z]+_proxy=|[A-Z]+_PROXY=|SSL_CERT_|REQUESTS_CA_BUNDLE=)' || true)
+
+# The tree as a clone has it, and the media beside it.
+mkdir -p "$root/src/cityguessr"
+(cd "$tree" && { git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' file; do
+  [ ! -e "$file" ] || printf '%s\0' "$file"
+done; } | tar -c --null -T - ) | tar -x -C "$root/src/cityguessr"
+
+for special in /proc /sys /dev /dev/pts /dev/shm; do
+  bind "$special"
+done
+# Package indexes that are folders of this machine.
+for path in $( (env | grep '^PIP_'; cat "$root/etc/pip.conf" "$root/root/.config/pip/pip.conf") 2> /dev/null |
+  grep -oE '(^|[ =])(file://)?/[^ ]+' | sed -E 's/^[ =]?(file:\/\/)?//' | sort -u); do
+  [ ! -d "$path" ] || bind "$path" read-only
+  case $path in
+    */simple) [ ! -d "${path%/simple}" ] || bind "${path%/simple}" read-only ;;
+  esac
+done
+if [ -d "$tree/../shared/data" ]; then
+  mkdir -p "$root/src/shared/data"
+  cp -a "$tree/../shared/data/." "$root/src/shared/data/"
+fi
+
+status=0
+for command in demo test; do
+  printf '== %s: ./run %s\n' "$suite" "$command"
+  start=$SECONDS
+  if chroot "$root" /usr/bin/env -i "${environment[@]}" /bin/sh -c "cd /src/cityguessr && exec ./run $command" \
+    < /dev/null > "$folder/logs/$command" 2>&1; then
+    verdict=done
+  else
+    verdict=FAILED
+    status=1
+  fi
+  tail -n 15 "$folder/logs/$command"
+  printf '== %s: ./run %s %s after %d s\n' "$suite" "$command" "$verdict" $((SECONDS - start))
+done
+exit $status
