@@ -34,8 +34,8 @@ typedef enum { CG_DECODING_MARGINAL, CG_DECODING_CODEPENDENT, CG_DECODING_INDEPE
 
 typedef struct {
   CgDecoding decoding;
-  guint top_k;             /* 0..20 */
-  gdouble min_confidence;  /* 0..1 */
+  guint top_k;            /* 0..20 */
+  gdouble min_confidence; /* 0..1 */
 } CgDecodeOptions;
 
 typedef struct {

@@ -44,6 +44,7 @@ CgJson *cg_json_parse (const char *text, gsize length, const char *where, CgErro
                        GError **error);
 void cg_json_free (CgJson *json);
 
+/** cg_json_root: the outermost value. Valid as long as @json. */
 CgJsonValue cg_json_root (const CgJson *json);
 
 /** cg_json_member: the value of @key of @object, missing if there is none or @object is no object.

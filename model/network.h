@@ -61,12 +61,13 @@ typedef struct {
   CgMlp scene, text;
 } CgGeometry;
 
+/** cg_geometry_check: every bound above. Errors: CONFIG, naming @where, the field, what was found and expected. */
 gboolean cg_geometry_check (const CgGeometry *geometry, const char *where, GError **error);
 
 guint cg_geometry_tokens (const CgGeometry *geometry);       /* frames/tubelet * (image/patch)^2 */
 guint cg_geometry_patch_values (const CgGeometry *geometry); /* tubelet * patch^2 * 3 */
 guint cg_geometry_total_labels (const CgGeometry *geometry); /* 420 for CityGuessr68k */
-gboolean cg_geometry_has_sca (const CgGeometry *geometry);
+gboolean cg_geometry_has_sca (const CgGeometry *geometry);   /* with scenes or text */
 
 /** cg_geometry_flops: floating point operations (2 per multiply-add) of the encoder for one window,
  * counting matrix products only: the figure that benchmarks divide by. */
@@ -96,7 +97,7 @@ CgTensorSpec *cg_geometry_tensors (const CgGeometry *geometry, guint *n);
 
 typedef struct {
   float *norm1_weight, *norm1_bias; /* [width] */
-  float *qkv_weight;                /* [3 width][width]: q rows, k rows, v rows; head-major inside */
+  float *qkv_weight;                /* [3 width][width]: rows of q, k, v; head-major inside */
   float *q_bias, *v_bias;           /* [width] */
   float *proj_weight, *proj_bias;   /* [width][width], [width] */
   float *norm2_weight, *norm2_bias; /* [width] */
@@ -114,7 +115,8 @@ typedef struct {
   float *patch_weight, *patch_bias; /* [width][3][tubelet][patch][patch], [width] */
   CgBlock *blocks;                  /* [depth] */
   CgLinear heads[CG_LEVELS];        /* [labels[l]][width] */
-  CgLinear sca_query, sca_key, sca_value, sca_in_proj, sca_out_proj, sca_final; /* NULL without SCA */
+  /* NULL without SCA: */
+  CgLinear sca_query, sca_key, sca_value, sca_in_proj, sca_out_proj, sca_final;
   CgLinear scene[CG_MAX_MLP_LAYERS], text[CG_MAX_MLP_LAYERS];
   float *storage;
   gsize storage_size; /* floats */
@@ -161,11 +163,11 @@ typedef struct {
 
 typedef struct {
   CgGeometry geometry;
-  float *patch_weight;       /* [width][tubelet][patch][patch][3]: the byte order of a model frame */
-  float *position;           /* [tokens][width], with the patch bias */
-  CgFoldedBlock *blocks;     /* [depth] */
-  float *heads_weight;       /* [total labels][width], city first */
-  float *heads_bias;         /* [total labels] */
+  float *patch_weight;   /* [width][tubelet][patch][patch][3]: a model frame's byte order */
+  float *position;       /* [tokens][width], with the patch bias */
+  CgFoldedBlock *blocks; /* [depth] */
+  float *heads_weight;   /* [total labels][width], city first */
+  float *heads_bias;     /* [total labels] */
   float sca_alpha[CG_SCA_HEADS], sca_beta[CG_SCA_HEADS], sca_gamma[CG_SCA_HEADS], sca_delta;
   CgLinear scene[CG_MAX_MLP_LAYERS], text[CG_MAX_MLP_LAYERS];
   float *storage;

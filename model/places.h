@@ -52,11 +52,13 @@ void cg_places_free (CgPlaces *places);
  * Returns: (transfer none): made once, lives as long as the process. Any thread. */
 const CgPlaces *cg_places_cityguessr68k (void);
 
+/** cg_places_name: the `name` of the tree, owned by it. */
 const char *cg_places_name (const CgPlaces *places);
 
 /** cg_level_name: "city", "state", "country", "continent". Static. */
 const char *cg_level_name (CgLevel level);
 
+/** cg_places_count, cg_places_get: the labels of a level; @index under the count. Owned by the tree. */
 guint cg_places_count (const CgPlaces *places, CgLevel level);
 const CgPlace *cg_places_get (const CgPlaces *places, CgLevel level, guint index);
 

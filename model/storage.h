@@ -21,6 +21,7 @@ typedef struct {
   gboolean overflow;
 } CgStorage;
 
+/** cg_storage_init: an empty plan. */
 void cg_storage_init (CgStorage *storage);
 
 /** cg_storage_add: plans @rows x @columns floats behind the others. @slot is set by

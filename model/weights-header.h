@@ -43,11 +43,13 @@ CgWeightsHeader *cg_weights_header_parse (const char *text, gsize length, guint6
                                           const char *file, GError **error);
 void cg_weights_header_free (CgWeightsHeader *header);
 
+/** cg_weights_header_tensor: number @i in the order of their data. Owned by @header. */
 const CgStoredTensor *cg_weights_header_tensor (const CgWeightsHeader *header, guint i);
 
 /** cg_weights_header_find: the index of the tensor called @name, or -1. */
 gint cg_weights_header_find (const CgWeightsHeader *header, const char *name);
 
+/** cg_weights_header_metadata: the value of @key in `__metadata__`, or NULL. Owned by @header. */
 const char *cg_weights_header_metadata (const CgWeightsHeader *header, const char *key);
 
 /** cg_tensor_error: sets CG_ERROR_TENSOR, "FILE: tensor "NAME": …". Returns FALSE. */

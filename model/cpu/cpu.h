@@ -22,7 +22,8 @@ CgPrecision cg_cpu_isa_precision (const char *isa);
 /** cg_preprocess: @frame to @out [image][image][3] bytes RGB with the kernels of @isa (NULL: the best).
  * Antialiased bilinear as PIL's Image.resize (BILINEAR) on the RGB picture; aspect not kept. Within one grey level of
  * PIL. Errors: INPUT. Any thread. */
-gboolean cg_preprocess (const CgFrame *frame, guint image, const char *isa, guint8 *out, GError **error);
+gboolean cg_preprocess (const CgFrame *frame, guint image, const char *isa, guint8 *out,
+                        GError **error);
 
 /** CgCpuStages: microseconds spent in the last run, for benchmarks: patch embedding with the first qkv, attention,
  * the row chain (everything between two attentions), the heads. */

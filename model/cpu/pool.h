@@ -28,6 +28,7 @@ CgPool *cg_pool_new (guint threads, GError **error);
 /** cg_pool_free: joins the threads. Not during cg_pool_run(). */
 void cg_pool_free (CgPool *pool);
 
+/** cg_pool_threads: how many work at once, the caller of cg_pool_run() included. */
 guint cg_pool_threads (const CgPool *pool);
 
 /** cg_pool_run: calls @function for each job 0 .. @jobs-1 and returns when all have returned; what
