@@ -1,4 +1,11 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The domain of the library's errors.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
 #include "error.h"
 
-G_DEFINE_QUARK (cg - error - quark, cg_error)
+GQuark
+cg_error_quark (void)
+{
+  return g_quark_from_static_string ("cg-error-quark");
+}

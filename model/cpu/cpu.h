@@ -21,7 +21,8 @@ CgPrecision cg_cpu_isa_precision (const char *isa);
 
 /** cg_preprocess: @frame to @out [image][image][3] bytes RGB with the kernels of @isa (NULL: the best).
  * Antialiased bilinear as PIL's Image.resize (BILINEAR) on the RGB picture; aspect not kept. Within one grey level of
- * PIL. Errors: INPUT. Any thread. */
+ * PIL. Errors: INPUT, MEMORY; UNSUPPORTED for an @isa
+ * that this build or CPU has not. Any thread. */
 gboolean cg_preprocess (const CgFrame *frame, guint image, const char *isa, guint8 *out,
                         GError **error);
 
