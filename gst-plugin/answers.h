@@ -1,0 +1,91 @@
+/* Windows on their way through the engine, and the thread that answers them: it takes each finished
+ * window, decodes it, posts the message, and keeps the newest answer for a buffer to carry.
+ *
+ * Calls marked "streaming" come from the streaming thread, the rest from any thread.
+ * gst_city_guessr_answers_open() and _close() come from state changes, when no other call can be
+ * under way but those marked "at any time". No call is made, and no message posted, with a lock
+ * held that another call takes.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <gst/gst.h>
+
+#include "model/decode.h"
+#include "model/engine.h"
+#include "sampler.h"
+
+G_BEGIN_DECLS
+
+typedef struct _GstCityGuessrAnswers GstCityGuessrAnswers;
+
+/** GstCityGuessrAnswersStats: totals since open: @windows = @answered + @failed + @dropped +
+ * @flushed + @pending.
+ * @latency, @max_latency: ns, of the last answer and of all; @latency is GST_CLOCK_TIME_NONE before
+ * the first. */
+typedef struct {
+  guint64 windows, answered, failed, dropped, flushed;
+  guint pending;
+  GstClockTime latency, max_latency;
+} GstCityGuessrAnswersStats;
+
+/** gst_city_guessr_answers_new: @element: whose messages are posted; not referenced, outlives this.
+ * Returns: (transfer full): gst_city_guessr_answers_free(), when closed. */
+GstCityGuessrAnswers *gst_city_guessr_answers_new (GstElement *element);
+void gst_city_guessr_answers_free (GstCityGuessrAnswers *answers);
+
+/** gst_city_guessr_answers_open: begins anew with @engine (which it references) and starts the
+ * thread. */
+void gst_city_guessr_answers_open (GstCityGuessrAnswers *answers, CgEngine *engine);
+
+/** gst_city_guessr_answers_cancel: at any time: all that is under way is thrown away, every wait
+ * ends, and nothing is taken any more until the next open. Returns at once. */
+void gst_city_guessr_answers_cancel (GstCityGuessrAnswers *answers);
+
+/** gst_city_guessr_answers_close: cancels, and waits for the thread. Not from a bus sync handler.
+ */
+void gst_city_guessr_answers_close (GstCityGuessrAnswers *answers);
+
+/** gst_city_guessr_answers_begin_flush, _end_flush: at any time: between the two nothing is taken
+ * and no wait lasts. What was under way is thrown away; a message that is being posted at this
+ * moment may still arrive. Return at once. */
+void gst_city_guessr_answers_begin_flush (GstCityGuessrAnswers *answers);
+void gst_city_guessr_answers_end_flush (GstCityGuessrAnswers *answers);
+
+/** gst_city_guessr_answers_submit: streaming: hands over a window. Live, it first makes room by
+ * dropping the one that still waits for the engine, and says so in a QOS message; it never waits.
+ * Offline, it waits for the answer.
+ * @segment: in force when the window began; copied
+ * @arrived: g_get_monotonic_time() when its last sample came in
+ * @closing: completed by the end of a stretch: its answer rides on no buffer
+ * Returns: GST_FLOW_FLUSHING if a flush or a cancel came first, GST_FLOW_ERROR if the engine is
+ * lost. */
+GstFlowReturn gst_city_guessr_answers_submit (GstCityGuessrAnswers *answers,
+                                              const GstCityGuessrSpan *span,
+                                              const GstSegment *segment, gint64 arrived,
+                                              gboolean closing, gboolean live);
+
+/** gst_city_guessr_answers_wait: streaming: until every window is answered and its message posted.
+ * Returns as submit. */
+GstFlowReturn gst_city_guessr_answers_wait (GstCityGuessrAnswers *answers);
+
+/** gst_city_guessr_answers_take_news: streaming: the newest answer that no buffer carries yet, or
+ * NULL. Returns: (transfer full). */
+GstStructure *gst_city_guessr_answers_take_news (GstCityGuessrAnswers *answers);
+
+/** gst_city_guessr_answers_lose: at any time: the engine is gone: posts one ERROR, however often it
+ * is called; every submit and wait fails from now on. */
+void gst_city_guessr_answers_lose (GstCityGuessrAnswers *answers, const GError *error);
+
+/** gst_city_guessr_answers_set_options: at any time: how windows are decoded from now on. */
+void gst_city_guessr_answers_set_options (GstCityGuessrAnswers *answers,
+                                          const CgDecodeOptions *options);
+
+/** gst_city_guessr_answers_get_stats: at any time. */
+void gst_city_guessr_answers_get_stats (GstCityGuessrAnswers *answers,
+                                        GstCityGuessrAnswersStats *stats);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstCityGuessrAnswers, gst_city_guessr_answers_free)
+
+G_END_DECLS

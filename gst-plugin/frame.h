@@ -1,0 +1,28 @@
+/* A mapped GstVideoFrame as the model library's CgFrame.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <gst/video/video.h>
+
+#include "model/frame.h"
+
+G_BEGIN_DECLS
+
+/** GST_CITY_GUESSR_CAPS: what can be described: CgFrame's formats and sizes, in system memory. */
+#define GST_CITY_GUESSR_CAPS                                                                  \
+  "video/x-raw, "                                                                             \
+  "format = (string) { NV12, I420, YV12, P010_10LE, RGB, BGR, RGBx, BGRx, xRGB, xBGR, RGBA, " \
+  "BGRA, ARGB, ABGR, GRAY8 }, "                                                               \
+  "width = (int) [ 1, 32768 ], height = (int) [ 1, 32768 ], framerate = (fraction) [ 0, max ]"
+
+/** gst_city_guessr_frame_describe: @frame points into @video, with its strides (GstVideoMeta), the
+ * rectangle of its GstVideoCropMeta if it has one, and its colorimetry; unknown colorimetry is
+ * taken as GStreamer's converter takes it: BT.601 up to 576 rows, else BT.709, limited range for
+ * YUV, full for the rest. An interlaced picture is taken as it is, both fields woven together.
+ * @video: mapped for reading, in one of the formats of GST_CITY_GUESSR_CAPS
+ * Returns: FALSE if the crop rectangle is empty or not inside the picture. Any thread. */
+gboolean gst_city_guessr_frame_describe (const GstVideoFrame *video, CgFrame *frame);
+
+G_END_DECLS
