@@ -6,8 +6,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define LINE_BYTES 64
+#define HUGE_PAGE_BYTES 2097152
 #define LINE_FLOATS (LINE_BYTES / sizeof (float))
 
 typedef struct {
@@ -39,24 +41,39 @@ cg_storage_add (CgStorage *storage, float **slot, gsize rows, gsize columns)
   storage->size = end / LINE_FLOATS * LINE_FLOATS;
 }
 
+/* Large blocks are read from end to end for each window: on large pages, where the system has them to
+ * spare, that takes some hundredths less time. */
+static void *
+allocate_zeroed (gsize bytes)
+{
+  const gboolean large = bytes >= HUGE_PAGE_BYTES;
+  void *block;
+
+  if (posix_memalign (&block, large ? HUGE_PAGE_BYTES : LINE_BYTES, bytes) != 0)
+    return NULL;
+#ifdef MADV_HUGEPAGE
+  if (large)
+    (void)madvise (block, bytes, MADV_HUGEPAGE);
+#endif
+  return memset (block, 0, bytes);
+}
+
 float *
 cg_storage_allocate (CgStorage *storage, const char *what, GError **error)
 {
-  void *block = NULL;
+  float *block = NULL;
   gsize bytes;
 
   if (storage->overflow || !g_size_checked_mul (&bytes, storage->size, sizeof (float)))
     g_set_error (error, CG_ERROR, CG_ERROR_MEMORY, "%s is larger than this machine can address",
                  what);
-  else if (posix_memalign (&block, LINE_BYTES, MAX (bytes, LINE_BYTES)) != 0) {
-    block = NULL;
+  else if ((block = allocate_zeroed (MAX (bytes, LINE_BYTES))) == NULL)
     g_set_error (error, CG_ERROR, CG_ERROR_MEMORY,
                  "out of memory: %s needs %" G_GSIZE_FORMAT " MiB", what, (bytes >> 20) + 1);
-  } else {
-    memset (block, 0, MAX (bytes, LINE_BYTES));
+  else {
     for (guint i = 0; i < storage->rows->len; i++) {
       const Row *row = &g_array_index (storage->rows, Row, i);
-      *row->slot = (float *)block + row->offset;
+      *row->slot = block + row->offset;
     }
   }
   g_array_unref (storage->rows);

@@ -16,19 +16,19 @@ typedef void (*Loop) (void);
 #ifdef __x86_64__
 #include <immintrin.h>
 
-#define LOOP(name, isa, type, zero, step)                                     \
-  __attribute__ ((target (isa))) static void name (void)                      \
-  {                                                                           \
-    type a = zero, b = zero, sum[SUMS];                                       \
-    _Pragma ("GCC unroll 12") for (guint i = 0; i < SUMS; i++) sum[i] = zero; \
-    __asm__ volatile("" : "+v"(a), "+v"(b));                                  \
-    for (guint n = 0; n < STEPS; n++) {                                       \
-      _Pragma ("GCC unroll 12") for (guint i = 0; i < SUMS; i++)              \
-      {                                                                       \
-        sum[i] = step;                                                        \
-        __asm__ volatile("" : "+v"(sum[i]));                                  \
-      }                                                                       \
-    }                                                                         \
+#define LOOP(name, isa, type, zero, step)                                       \
+  __attribute__ ((target (isa))) static void name (void)                        \
+  {                                                                             \
+    type a = (zero), b = (zero), sum[SUMS];                                     \
+    _Pragma ("GCC unroll 12") for (guint i = 0; i < SUMS; i++) sum[i] = (zero); \
+    __asm__ volatile("" : "+v"(a), "+v"(b));                                    \
+    for (guint n = 0; n < STEPS; n++) {                                         \
+      _Pragma ("GCC unroll 12") for (guint i = 0; i < SUMS; i++)                \
+      {                                                                         \
+        sum[i] = (step);                                                        \
+        __asm__ volatile("" : "+v"(sum[i]));                                    \
+      }                                                                         \
+    }                                                                           \
   }
 
 LOOP (fp32_sse2, "sse2", __m128, _mm_setzero_ps (), _mm_add_ps (sum[i], _mm_mul_ps (a, b)))

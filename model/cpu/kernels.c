@@ -358,7 +358,7 @@ attention (const CgAttentionJob *job)
         value_tile (values + d, head_width, probability, pairs, scale, scratch->result + d,
                     LARGEST_DIMS);
         d += LARGEST_DIMS;
-      } else if (rest >= MIDDLE_DIMS) {
+      } else if (rest >= MIDDLE_DIMS) { /* NOLINT(bugprone-branch-clone): 8 or 4 */
         value_tile (values + d, head_width, probability, pairs, scale, scratch->result + d,
                     MIDDLE_DIMS);
         d += MIDDLE_DIMS;

@@ -77,8 +77,8 @@ typedef struct {
 
   /** accumulate: rows that belong to two outputs: the one that they finish and the one that they
    * begin. done = before + sum of weight[row][0] * row,    next = sum of weight[row][1] * row
-   * @weights: [n_rows][2], 17-bit fractions, each in both halves of a word (what a CPU broadcasts for nothing). @width: at least CG_PREPROCESS_PAD; luma is not
-   * padded.
+   * @weights: [n_rows][2], 17-bit fractions, each in both halves of a word (what a CPU broadcasts
+   * for nothing). @width: at least CG_PREPROCESS_PAD; luma is not padded.
    * @before, @done, @next: sums, three planes @plane apart, distinct. */
   void (*accumulate) (const CgYuvRow *rows, const guint32 (*weights)[2], guint n_rows,
                       gboolean luma16, const CgColour *colour, guint width, const gint16 *before,

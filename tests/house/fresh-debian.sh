@@ -43,8 +43,9 @@ if [ ! -d "$base" ]; then
   debootstrap --variant=minbase --include=ca-certificates "$suite" "$base.part" > "$folder/logs/debootstrap" 2>&1
   mv "$base.part" "$base"
 fi
-if mountpoint -q "$root/proc" || mountpoint -q "$root/dev"; then
-  printf '%s has mounts of another run\n' "$root" >&2
+# A bind mount of the same disk is no other file system: removing the old copy would reach into the host.
+if grep -qF " $root/" /proc/self/mounts; then
+  printf '%s has mounts of another run; unmount them first\n' "$root" >&2
   exit 1
 fi
 rm -rf --one-file-system "$root"
