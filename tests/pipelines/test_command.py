@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -52,6 +53,13 @@ def test_help(command, arguments):
     assert result.returncode == 0, result.stderr
     assert "Usage:" in result.stdout
     assert " ".join(["cityguessr", *arguments[:-1]]) in result.stdout
+
+
+@pytest.mark.parametrize("name", ["inspect", "generate", "bench"])
+def test_the_manual_names_every_option(command, name):
+    manual = (Path(__file__).parents[2] / "docs" / "cityguessr.1").read_text().replace("\\-", "-")
+    options = re.findall(r"--[a-z-]+", command(name, "--help").stdout)
+    assert options and [option for option in options if option not in manual] == []
 
 
 def test_help_names_the_commands(command):
