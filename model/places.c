@@ -96,12 +96,14 @@ read_place (const CgJsonValue *entry, CgPlaces *places, guint level, CgPlace *pl
   return TRUE;
 }
 
-static gint
-compare_labels (gconstpointer a, gconstpointer b, gpointer user_data)
+/* By label, then by position. */
+static int
+compare_labels (const void *a, const void *b)
 {
-  const CgPlace *place = user_data;
+  const CgPlace *first = *(const CgPlace *const *)a, *second = *(const CgPlace *const *)b;
+  const int order = strcmp (first->label, second->label);
 
-  return strcmp (place[*(const guint *)a].label, place[*(const guint *)b].label);
+  return order != 0 ? order : (first > second) - (first < second);
 }
 
 /* No label twice: neighbours in sorted order, so that no choice of labels makes it slow. */
@@ -110,17 +112,17 @@ check_labels (const CgPlaces *places, guint level, const char *where, GError **e
 {
   const CgPlace *place = places->place[level];
   guint n = places->n[level];
-  g_autofree guint *order = g_new (guint, n);
+  g_autofree const CgPlace **sorted = g_new (const CgPlace *, n);
 
   for (guint i = 0; i < n; i++)
-    order[i] = i;
-  g_qsort_with_data (order, (gint)n, sizeof *order, compare_labels, (gpointer)place);
+    sorted[i] = &place[i];
+  qsort (sorted, n, sizeof *sorted, compare_labels);
   for (guint i = 1; i < n; i++)
-    if (strcmp (place[order[i - 1]].label, place[order[i]].label) == 0) {
+    if (strcmp (sorted[i - 1]->label, sorted[i]->label) == 0) {
       g_set_error (error, CG_ERROR, CG_ERROR_PLACES,
                    "%s: %s[%u] and %s[%u]: found the label \"%s\" twice, expected it once", where,
-                   levels[level].array, MIN (order[i - 1], order[i]), levels[level].array,
-                   MAX (order[i - 1], order[i]), place[order[i]].label);
+                   levels[level].array, (guint)(sorted[i - 1] - place), levels[level].array,
+                   (guint)(sorted[i] - place), sorted[i]->label);
       return FALSE;
     }
   return TRUE;

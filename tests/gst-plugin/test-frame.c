@@ -166,9 +166,13 @@ typedef struct {
 static const Color colors[] = {
   { "format=I420,height=480", CG_MATRIX_BT601, FALSE, FALSE, FALSE },
   { "format=I420,height=1080", CG_MATRIX_BT709, FALSE, TRUE, FALSE },
-  { "format=NV12,height=480,colorimetry=bt709", CG_MATRIX_BT709, FALSE, FALSE, FALSE },
-  { "format=NV12,height=1080,colorimetry=bt601", CG_MATRIX_BT601, FALSE, FALSE, FALSE },
-  { "format=P010_10LE,height=1080,colorimetry=bt2020-10", CG_MATRIX_BT2020, FALSE, FALSE, FALSE },
+  /* The chroma site is named where GStreamer's default for it depends on its version. */
+  { "format=NV12,height=480,colorimetry=bt709,chroma-site=jpeg", CG_MATRIX_BT709, FALSE, FALSE,
+    FALSE },
+  { "format=NV12,height=1080,colorimetry=bt601,chroma-site=jpeg", CG_MATRIX_BT601, FALSE, FALSE,
+    FALSE },
+  { "format=P010_10LE,height=1080,colorimetry=bt2020-10,chroma-site=jpeg", CG_MATRIX_BT2020, FALSE,
+    FALSE, FALSE },
   { "format=I420,height=480,colorimetry=1:4:0:0", CG_MATRIX_BT601, TRUE, FALSE, FALSE },
   { "format=I420,height=480,colorimetry=bt601,chroma-site=mpeg2", CG_MATRIX_BT601, FALSE, TRUE,
     FALSE },
