@@ -180,8 +180,8 @@ answer_loop (gpointer data)
 
 /* ---- opening, cancelling, flushing ---- */
 
-void
-gst_city_guessr_answers_open (GstCityGuessrAnswers *answers, CgEngine *engine)
+gboolean
+gst_city_guessr_answers_open (GstCityGuessrAnswers *answers, CgEngine *engine, GError **error)
 {
   g_mutex_lock (&answers->lock);
   answers->engine = cg_engine_ref (engine);
@@ -189,7 +189,10 @@ gst_city_guessr_answers_open (GstCityGuessrAnswers *answers, CgEngine *engine)
   answers->flushing = answers->cancelled = answers->lost = FALSE;
   answers->stats = (GstCityGuessrAnswersStats){ .latency = GST_CLOCK_TIME_NONE };
   g_mutex_unlock (&answers->lock);
-  answers->thread = g_thread_new ("cityguessr", answer_loop, answers);
+  answers->thread = g_thread_try_new ("cityguessr", answer_loop, answers, error);
+  if (answers->thread == NULL)
+    gst_city_guessr_answers_close (answers);
+  return answers->thread != NULL;
 }
 
 /* With the lock held. */

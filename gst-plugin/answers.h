@@ -36,8 +36,9 @@ GstCityGuessrAnswers *gst_city_guessr_answers_new (GstElement *element);
 void gst_city_guessr_answers_free (GstCityGuessrAnswers *answers);
 
 /** gst_city_guessr_answers_open: begins anew with @engine (which it references) and starts the
- * thread. */
-void gst_city_guessr_answers_open (GstCityGuessrAnswers *answers, CgEngine *engine);
+ * thread. Returns FALSE, closed, if the system has no thread to give; @error is GThread's. */
+gboolean gst_city_guessr_answers_open (GstCityGuessrAnswers *answers, CgEngine *engine,
+                                       GError **error);
 
 /** gst_city_guessr_answers_cancel: at any time: all that is under way is thrown away, every wait
  * ends, and nothing is taken any more until the next open. Returns at once. */

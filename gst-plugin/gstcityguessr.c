@@ -530,6 +530,7 @@ static gboolean
 gst_city_guessr_start (GstBaseTransform *trans)
 {
   GstCityGuessr *self = GST_CITY_GUESSR (trans);
+  g_autoptr (GError) error = NULL;
   GstClockTime interval;
   const CgModel *model;
 
@@ -550,8 +551,12 @@ gst_city_guessr_start (GstBaseTransform *trans)
   self->consecutive_failures = 0;
   self->told_untimed = self->told_backwards = FALSE;
   g_atomic_int_set (&self->mode_changed, TRUE);
-  gst_city_guessr_answers_open (self->answers, self->engine);
-  return TRUE;
+  if (gst_city_guessr_answers_open (self->answers, self->engine, &error))
+    return TRUE;
+  GST_ELEMENT_ERROR (self, RESOURCE, FAILED,
+                     ("The thread that answers could not be started: %s", error->message), (NULL));
+  g_clear_pointer (&self->sampler, gst_city_guessr_sampler_free);
+  return FALSE;
 }
 
 static gboolean
