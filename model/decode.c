@@ -84,6 +84,21 @@ pool_opinion (gdouble *log_city, const guint *ancestor, guint cities, const gdou
   log_normalise (log_city, cities);
 }
 
+/* The probabilities of every level from those of the cities. */
+static void
+sum_up (Distributions *d)
+{
+  for (guint level = CG_CITY; level < CG_LEVELS; level++) {
+    for (guint a = 0; a < d->n[level]; a++)
+      d->level[level][a] = 0;
+    for (guint c = 0; c < d->n[CG_CITY]; c++)
+      d->level[level][d->ancestor[level][c]] += d->city[c];
+    /* Rounding may have taken a sum past one. */
+    for (guint a = 0; a < d->n[level]; a++)
+      d->level[level][a] = MIN (d->level[level][a], 1);
+  }
+}
+
 static void
 distribute_marginal (Distributions *d, const CgModel *model, const float *const logits[CG_LEVELS])
 {
@@ -97,15 +112,7 @@ distribute_marginal (Distributions *d, const CgModel *model, const float *const 
 
   for (guint c = 0; c < cities; c++)
     d->city[c] = exp (d->city[c]);
-  for (guint level = CG_CITY; level < CG_LEVELS; level++) {
-    for (guint a = 0; a < d->n[level]; a++)
-      d->level[level][a] = 0;
-    for (guint c = 0; c < cities; c++)
-      d->level[level][d->ancestor[level][c]] += d->city[c];
-    /* Rounding may have taken a sum past one. */
-    for (guint a = 0; a < d->n[level]; a++)
-      d->level[level][a] = MIN (d->level[level][a], 1);
-  }
+  sum_up (d);
 }
 
 static void
@@ -212,35 +219,95 @@ check_finite (const float *values, guint n, const char *what, GError **error)
   return TRUE;
 }
 
+/* Room for the distributions of one window of @model; distributions_clear(). */
+static void
+distributions_init (Distributions *d, const CgModel *model)
+{
+  guint total = 0;
+
+  *d = (Distributions){ .places = model->places };
+  for (guint level = CG_CITY; level < CG_LEVELS; level++) {
+    d->n[level] = cg_places_count (model->places, level);
+    total += d->n[level];
+  }
+
+  const guint cities = d->n[CG_CITY];
+  gdouble *probabilities = g_new (gdouble, total + cities);
+  guint *ancestors = g_new (guint, CG_LEVELS * cities);
+  d->city = probabilities + total;
+  for (guint level = CG_CITY; level < CG_LEVELS; level++) {
+    d->level[level] = probabilities;
+    probabilities += d->n[level];
+    d->ancestor[level] = ancestors + level * cities;
+    for (guint c = 0; c < cities; c++)
+      d->ancestor[level][c] = cg_places_ancestor (model->places, CG_CITY, c, level);
+  }
+}
+
+static void
+distributions_clear (Distributions *d)
+{
+  g_free (d->level[CG_CITY]);
+  g_free (d->ancestor[CG_CITY]);
+}
+
+/* All that follows from the distributions and the chosen labels. */
+static void
+complete (const Distributions *d, const CgDecodeOptions *options, CgAnswer *answer)
+{
+  for (guint level = CG_CITY; level < CG_LEVELS; level++) {
+    answer->probability[level] = d->level[level][answer->index[level]];
+    answer->n_top[level] = find_top (d->level[level], d->n[level],
+                                     MIN (options->top_k, CG_MAX_TOP_K), answer->top[level]);
+  }
+  for (guint level = CG_LEVELS;
+       level-- > CG_CITY && answer->probability[level] >= options->min_confidence;)
+    answer->finest = level;
+  locate (d, answer);
+}
+
+void
+cg_decode_cities (const CgModel *model, const gdouble *cities, const CgDecodeOptions *options,
+                  CgAnswer *answer)
+{
+  Distributions d;
+
+  distributions_init (&d, model);
+  for (guint c = 0; c < d.n[CG_CITY]; c++)
+    d.city[c] = cities[c];
+  sum_up (&d);
+  *answer = (CgAnswer){ .finest = CG_LEVELS, .scene = -1 };
+  descend (&d, answer->index);
+  complete (&d, options, answer);
+  distributions_clear (&d);
+}
+
+static gboolean
+check_outputs (const CgModel *model, const CgOutputs *outputs, GError **error)
+{
+  const float *logits = outputs->logits;
+  for (guint level = CG_CITY; level < CG_LEVELS; level++) {
+    const guint n = cg_places_count (model->places, level);
+    if (!check_finite (logits, n, cg_level_name (level), error))
+      return FALSE;
+    logits += n;
+  }
+  return !outputs->scene || check_finite (outputs->scene, model->n_scenes, "scene", error);
+}
+
 gboolean
 cg_decode (const CgModel *model, const CgOutputs *outputs, const CgDecodeOptions *options,
-           CgAnswer *answer, GError **error)
+           CgAnswer *answer, gdouble *cities, GError **error)
 {
-  Distributions d = { .places = model->places };
   const float *logits[CG_LEVELS];
-  guint total = 0;
-  for (guint level = CG_CITY; level < CG_LEVELS; level++) {
-    d.n[level] = cg_places_count (model->places, level);
-    logits[level] = outputs->logits + total;
-    total += d.n[level];
-    if (!check_finite (logits[level], d.n[level], cg_level_name (level), error))
-      return FALSE;
-  }
-  const gboolean has_scene = outputs->scene && model->n_scenes > 0;
-  if (has_scene && !check_finite (outputs->scene, model->n_scenes, "scene", error))
-    return FALSE;
+  Distributions d;
 
-  const guint cities = d.n[CG_CITY];
-  g_autofree gdouble *probabilities = g_new (gdouble, total + cities);
-  g_autofree guint *ancestors = g_new (guint, CG_LEVELS * cities);
-  d.city = probabilities + total;
-  for (guint level = CG_CITY, offset = 0; level < CG_LEVELS; level++) {
-    d.level[level] = probabilities + offset;
-    offset += d.n[level];
-    d.ancestor[level] = ancestors + level * cities;
-    for (guint c = 0; c < cities; c++)
-      d.ancestor[level][c] = cg_places_ancestor (model->places, CG_CITY, c, level);
-  }
+  if (!check_outputs (model, outputs, error))
+    return FALSE;
+  distributions_init (&d, model);
+  logits[CG_CITY] = outputs->logits;
+  for (guint level = CG_STATE; level < CG_LEVELS; level++)
+    logits[level] = logits[level - 1] + d.n[level - 1];
 
   *answer = (CgAnswer){ .finest = CG_LEVELS, .scene = -1 };
   switch (options->decoding) {
@@ -250,7 +317,7 @@ cg_decode (const CgModel *model, const CgOutputs *outputs, const CgDecodeOptions
     break;
   case CG_DECODING_CODEPENDENT:
     distribute_heads (&d, model, logits);
-    for (guint level = CG_CITY, city = argmax (d.city, cities); level < CG_LEVELS; level++)
+    for (guint level = CG_CITY, city = argmax (d.city, d.n[CG_CITY]); level < CG_LEVELS; level++)
       answer->index[level] = d.ancestor[level][city];
     break;
   case CG_DECODING_INDEPENDENT:
@@ -259,18 +326,12 @@ cg_decode (const CgModel *model, const CgOutputs *outputs, const CgDecodeOptions
       answer->index[level] = argmax (d.level[level], d.n[level]);
     break;
   }
+  complete (&d, options, answer);
+  for (guint c = 0; cities && c < d.n[CG_CITY]; c++)
+    cities[c] = d.city[c];
+  distributions_clear (&d);
 
-  for (guint level = CG_CITY; level < CG_LEVELS; level++) {
-    answer->probability[level] = d.level[level][answer->index[level]];
-    answer->n_top[level] = find_top (d.level[level], d.n[level], MIN (options->top_k, CG_MAX_TOP_K),
-                                     answer->top[level]);
-  }
-  for (guint level = CG_LEVELS;
-       level-- > CG_CITY && answer->probability[level] >= options->min_confidence;)
-    answer->finest = level;
-  locate (&d, answer);
-
-  if (has_scene) {
+  if (outputs->scene && model->n_scenes > 0) {
     g_autofree gdouble *scenes = g_new (gdouble, model->n_scenes);
     cg_softmax (outputs->scene, model->n_scenes, 1, scenes);
     answer->scene = argmax (scenes, model->n_scenes);

@@ -61,9 +61,17 @@ typedef struct {
 } CgAnswer;
 
 /** cg_decode: @outputs of one window of @model. Fails with CG_ERROR_COMPUTE if a logit is not finite.
+ * @cities: (out) (nullable): p(c), [cities]
  * Any thread. */
 gboolean cg_decode (const CgModel *model, const CgOutputs *outputs, const CgDecodeOptions *options,
-                    CgAnswer *answer, GError **error);
+                    CgAnswer *answer, gdouble *cities, GError **error);
+
+/** cg_decode_cities: the place that one distribution over cities means: its sums up the tree, read from the
+ * top as MARGINAL does; withheld levels, coordinates and the top labels as above. No scene.
+ * @cities: p(c), [cities], sums to 1; @options: decoding is not looked at
+ * Any thread. */
+void cg_decode_cities (const CgModel *model, const gdouble *cities, const CgDecodeOptions *options,
+                       CgAnswer *answer);
 
 /** cg_softmax: stable softmax of @n logits divided by @temperature, in double. */
 void cg_softmax (const float *logits, guint n, gdouble temperature, gdouble *probabilities);

@@ -29,6 +29,8 @@ typedef enum { CG_PRECISION_AUTO, CG_PRECISION_FP32, CG_PRECISION_BF16 } CgPreci
  * @isa: NULL = the best this CPU has; else one of cg_cpu_isa_names() (cpu/cpu.h), for tests and benchmarks
  * @null_delay_us: the null engine takes this long for a batch; it stands for compute time in tests
  * @null_fail_at: the null engine fails its n-th window (from 1) with CG_ERROR_COMPUTE; 0 = never
+ * @null_lose_at: the same with CG_ERROR_DEVICE_LOST, and every window and sample after it
+ * @null_load_us: opening the null engine takes this long; it stands for the loading of a model
  */
 typedef struct {
   CgDevice device;
@@ -37,6 +39,8 @@ typedef struct {
   const char *isa;
   guint null_delay_us;
   guint null_fail_at;
+  guint null_lose_at;
+  guint null_load_us;
 } CgEngineOptions;
 
 typedef struct _CgEngine CgEngine;

@@ -26,7 +26,7 @@
 
 typedef struct {
   CgGeometry geometry;
-  guint delay_us, fail_at;
+  guint delay_us, fail_at, lose_at;
   guint64 n_windows; /* computed, or failed by themselves; engine thread only */
   guint
       *ancestors[CG_LEVELS]; /* [cities]: the label above each city; [CG_CITY] is the city itself */
@@ -40,6 +40,8 @@ null_open (const CgModel *model, const CgNetwork *network, const CgEngineOptions
   self->geometry = model->geometry;
   self->delay_us = options->null_delay_us;
   self->fail_at = options->null_fail_at;
+  self->lose_at = options->null_lose_at;
+  g_usleep (options->null_load_us);
 
   const guint cities = self->geometry.labels[CG_CITY];
   for (guint level = CG_CITY; level < CG_LEVELS; level++) {
@@ -218,6 +220,11 @@ null_run (gpointer data, gpointer const *samples, guint n, CgOutputs *const *out
       self->n_windows = last;
     g_set_error (error, CG_ERROR, CG_ERROR_COMPUTE,
                  "The null engine fails its window %u, as it was told to", self->fail_at);
+    return FALSE;
+  }
+  if (self->lose_at > 0 && self->lose_at <= last) {
+    g_set_error (error, CG_ERROR, CG_ERROR_DEVICE_LOST,
+                 "The null engine is lost at its window %u, as it was told to", self->lose_at);
     return FALSE;
   }
   for (guint i = 0; i < n; i++)

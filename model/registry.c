@@ -117,10 +117,11 @@ engine_key (const char *path, const CgBackend *backend, const CgEngineOptions *o
                  "%s: %s", path, g_strerror (reason));
     return NULL;
   }
-  return g_strdup_printf ("%s %s precision=%d threads=%u isa=%s delay=%u fail=%u", model,
+  return g_strdup_printf ("%s %s precision=%d threads=%u isa=%s delay=%u fail=%u lose=%u load=%u",
+                          model,
                           backend->name, options->precision, options->threads,
                           options->isa ? options->isa : "", options->null_delay_us,
-                          options->null_fail_at);
+                          options->null_fail_at, options->null_lose_at, options->null_load_us);
 }
 
 CgEngine *

@@ -108,7 +108,7 @@ decode (const Case *c, CgDecoding decoding, gdouble min_confidence)
   g_autoptr (GError) error = NULL;
   const CgDecodeOptions options = { decoding, CG_MAX_TOP_K, min_confidence };
   CgAnswer answer;
-  g_assert_true (cg_decode (&c->model, &c->outputs, &options, &answer, &error));
+  g_assert_true (cg_decode (&c->model, &c->outputs, &options, &answer, NULL, &error));
   g_assert_no_error (error);
   return answer;
 }
@@ -277,6 +277,147 @@ test_brute_force (void)
   }
 }
 
+static void
+assert_same (const CgAnswer *a, const CgAnswer *b)
+{
+  g_assert_cmpuint (a->finest, ==, b->finest);
+  for (guint level = CG_CITY; level < CG_LEVELS; level++) {
+    g_assert_cmpuint (a->index[level], ==, b->index[level]);
+    g_assert_cmpfloat (a->probability[level], ==, b->probability[level]);
+    g_assert_cmpuint (a->n_top[level], ==, b->n_top[level]);
+    for (guint rank = 0; rank < a->n_top[level]; rank++) {
+      g_assert_cmpuint (a->top[level][rank].index, ==, b->top[level][rank].index);
+      g_assert_cmpfloat (a->top[level][rank].probability, ==, b->top[level][rank].probability);
+    }
+  }
+  g_assert_cmpfloat (a->latitude, ==, b->latitude);
+  g_assert_cmpfloat (a->longitude, ==, b->longitude);
+  g_assert_cmpfloat (a->horizontal_error, ==, b->horizontal_error);
+}
+
+/* p (c) of each decoding is what brute force finds. Of MARGINAL it holds all that the answer says. */
+static void
+test_cities (void)
+{
+  static const CgDecoding decodings[] = { CG_DECODING_MARGINAL, CG_DECODING_CODEPENDENT,
+                                          CG_DECODING_INDEPENDENT };
+  g_autoptr (GRand) random = g_rand_new_with_seed (5);
+
+  for (guint tree = 0; tree < N_TREES; tree++) {
+    Case c;
+    case_random (&c, random);
+    for (guint i = 0; i < G_N_ELEMENTS (decodings); i++) {
+      const CgDecodeOptions options = { decodings[i], (guint)g_rand_int_range (random, 0, 21),
+                                        g_rand_int_range (random, 0, 3) ? g_rand_double (random)
+                                                                        : 0 };
+      g_autoptr (GError) error = NULL;
+      gdouble cities[MAX_LABELS + 1], sum = 0;
+      CgAnswer answer, silent, again;
+      Expected e;
+
+      cities[c.n[CG_CITY]] = -7;
+      g_assert_true (cg_decode (&c.model, &c.outputs, &options, &answer, cities, &error));
+      g_assert_no_error (error);
+      g_assert_cmpfloat (cities[c.n[CG_CITY]], ==, -7);
+      brute_force (&c, decodings[i], &e);
+      for (guint k = 0; k < c.n[CG_CITY]; k++) {
+        assert_near (cities[k], e.city[k]);
+        sum += cities[k];
+      }
+      assert_near (sum, 1);
+
+      /* Whether it is asked for makes no difference. */
+      g_assert_true (cg_decode (&c.model, &c.outputs, &options, &silent, NULL, &error));
+      assert_same (&silent, &answer);
+
+      cg_decode_cities (&c.model, cities, &options, &again);
+      if (decodings[i] == CG_DECODING_MARGINAL)
+        assert_same (&again, &answer);
+      g_assert_cmpint (again.scene, ==, -1);
+    }
+    case_clear (&c);
+  }
+}
+
+/* A distribution of any kind, with impossible cities and ties. */
+static void
+test_decode_cities (void)
+{
+  g_autoptr (GRand) random = g_rand_new_with_seed (6);
+
+  for (guint round = 0; round < N_TREES; round++) {
+    /* The decoding is to make no difference. */
+    const CgDecodeOptions options = { round % 3, CG_MAX_TOP_K, g_rand_double (random) };
+    Case c;
+    Expected e = { 0 };
+    CgAnswer answer;
+    gdouble sum = 0;
+
+    case_random (&c, random);
+    const guint n = c.n[CG_CITY];
+    for (guint i = 0; i < n; i++)
+      sum += e.city[i] = g_rand_int_range (random, 0, 5);
+    /* No part of it is 90 %, which could be met or missed by a rounding. */
+    if (fmod (sum, 10) == 0) {
+      e.city[0] += 1;
+      sum += 1;
+    }
+    for (guint i = 0; i < n; i++)
+      e.city[i] /= sum;
+    cg_decode_cities (&c.model, e.city, &options, &answer);
+
+    /* The same sums in the same order: ties are ties. */
+    guint finest = CG_LEVELS;
+    gint parent = -1;
+    for (gint level = CG_CONTINENT; level >= CG_CITY; level--) {
+      for (guint a = 0; a < c.n[level]; a++)
+        e.level[level][a] = MIN (brute_mass (&c, e.city, level, a), 1);
+      parent = e.index[level] = brute_best (&c, e.level[level], level, parent);
+      g_assert_cmpuint (answer.index[level], ==, e.index[level]);
+      g_assert_cmpfloat (answer.probability[level], ==, e.level[level][e.index[level]]);
+      if (finest == (guint)level + 1 && answer.probability[level] >= options.min_confidence)
+        finest = level;
+
+      g_assert_cmpuint (answer.n_top[level], ==, MIN (c.n[level], CG_MAX_TOP_K));
+      for (guint rank = 1; rank < answer.n_top[level]; rank++) {
+        const CgPrediction *a = &answer.top[level][rank - 1], *b = &answer.top[level][rank];
+        g_assert_true (a->probability > b->probability ||
+                       (a->probability == b->probability && a->index < b->index));
+        g_assert_cmpfloat (b->probability, ==, e.level[level][b->index]);
+      }
+    }
+    g_assert_cmpuint (answer.finest, ==, finest);
+    assert_near (answer.horizontal_error,
+                 brute_radius (&c, e.city, answer.latitude, answer.longitude));
+    g_assert_cmpint (answer.scene, ==, -1);
+    case_clear (&c);
+  }
+}
+
+/* A temperature divides the logits of its own level, and of no other. */
+static void
+test_temperatures (void)
+{
+  g_autoptr (GRand) random = g_rand_new_with_seed (7);
+
+  for (guint tree = 0; tree < N_TREES; tree++) {
+    Case c;
+    CgAnswer calibrated;
+    case_random (&c, random);
+    calibrated = decode (&c, CG_DECODING_MARGINAL, 0);
+    for (guint level = CG_CITY; level < CG_LEVELS; level++) {
+      /* A power of two, so that both quotients are the same number. */
+      const gdouble factor = level % 2 ? 4 : 0.5;
+      c.model.temperatures[level] *= factor;
+      for (guint i = 0; i < c.n[level]; i++)
+        c.logits[level][i] *= (float)factor;
+    }
+    const CgAnswer scaled = decode (&c, CG_DECODING_MARGINAL, 0);
+    assert_same (&scaled, &calibrated);
+    case_clear (&c);
+  }
+}
+
 /* Every level sums to one; the place is a chain; and going up, it only becomes surer. */
 static void
 test_marginal_is_consistent (void)
@@ -400,6 +541,35 @@ test_log_linear_pool (void)
   }
 }
 
+/* By hand: 1/8, 1/2 and 3/8. A level whose probability is the minimum is given. */
+static void
+test_withheld (void)
+{
+  static const struct {
+    gdouble min_confidence;
+    guint finest;
+  } steps[] = {
+    { 0, CG_CITY },      { 0.5, CG_CITY },    { 0.5 + 1e-12, CG_STATE },
+    { 0.625, CG_STATE }, { 0.63, CG_LEVELS }, { 1, CG_LEVELS },
+  };
+  const gdouble cities[] = { 0.125, 0.5, 0.375 };
+  Case c;
+
+  small_case (&c);
+  for (guint i = 0; i < G_N_ELEMENTS (steps); i++) {
+    const CgDecodeOptions options = { CG_DECODING_MARGINAL, 1, steps[i].min_confidence };
+    CgAnswer answer;
+    cg_decode_cities (&c.model, cities, &options, &answer);
+    g_assert_cmpuint (answer.finest, ==, steps[i].finest);
+    /* What is withheld is still decoded. */
+    g_assert_cmpuint (answer.index[CG_CITY], ==, 1);
+    g_assert_cmpfloat (answer.probability[CG_CITY], ==, 0.5);
+    g_assert_cmpfloat (answer.probability[CG_CONTINENT], ==, 0.625);
+    g_assert_cmpfloat (answer.longitude, ==, 1);
+  }
+  case_clear (&c);
+}
+
 static void
 test_ties (void)
 {
@@ -427,7 +597,7 @@ test_top_k (void)
     const CgDecodeOptions options = { CG_DECODING_MARGINAL, k, 0 };
     const CgAnswer all = decode (&c, CG_DECODING_MARGINAL, 0);
     CgAnswer answer;
-    g_assert_true (cg_decode (&c.model, &c.outputs, &options, &answer, NULL));
+    g_assert_true (cg_decode (&c.model, &c.outputs, &options, &answer, NULL, NULL));
     for (guint level = CG_CITY; level < CG_LEVELS; level++) {
       g_assert_cmpuint (answer.n_top[level], ==, MIN (MIN (k, c.n[level]), CG_MAX_TOP_K));
       for (guint rank = 0; rank < answer.n_top[level]; rank++)
@@ -481,7 +651,7 @@ test_not_finite (void)
       CgAnswer answer;
       small_case (&c);
       c.logits[level][1] = values[i].value;
-      g_assert_false (cg_decode (&c.model, &c.outputs, &options, &answer, &error));
+      g_assert_false (cg_decode (&c.model, &c.outputs, &options, &answer, NULL, &error));
       g_assert_error (error, CG_ERROR, CG_ERROR_COMPUTE);
       g_assert_nonnull (strstr (error->message, cg_level_name (level)));
       g_assert_nonnull (strstr (error->message, values[i].told));
@@ -512,7 +682,7 @@ test_scene (void)
   g_autoptr (GError) error = NULL;
   CgAnswer none;
   scene[2] = NAN;
-  g_assert_false (cg_decode (&c.model, &c.outputs, &options, &none, &error));
+  g_assert_false (cg_decode (&c.model, &c.outputs, &options, &none, NULL, &error));
   g_assert_error (error, CG_ERROR, CG_ERROR_COMPUTE);
   g_assert_nonnull (strstr (error->message, "scene"));
   case_clear (&c);
@@ -541,6 +711,10 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/decode/brute-force", test_brute_force);
+  g_test_add_func ("/decode/cities", test_cities);
+  g_test_add_func ("/decode/decode-cities", test_decode_cities);
+  g_test_add_func ("/decode/temperatures", test_temperatures);
+  g_test_add_func ("/decode/withheld", test_withheld);
   g_test_add_func ("/decode/marginal-is-consistent", test_marginal_is_consistent);
   g_test_add_func ("/decode/by-hand", test_by_hand);
   g_test_add_func ("/decode/log-linear-pool", test_log_linear_pool);
