@@ -1,5 +1,7 @@
 /* Windows on their way through the engine: see answers.h.
  *
+ * The window that a loss of the engine hits is failed without a word: who streams tells of the loss.
+ *
  * One lock guards all that changes between open and close. It may be held while calling the client,
  * whose functions return at once and call back nothing but g_free(). It is never held while
  * posting, decoding, or waiting for the thread: a bus sync handler may call back into the element.
@@ -8,39 +10,55 @@
  */
 #include "answers.h"
 
+#include "model/track.h"
 #include "report.h"
 
 /* What a window carries through the engine. */
 typedef struct {
   guint64 id, generation;
+  guint64 numbers[CG_MAX_FRAMES], cut, stretch;
   GstSegment segment;
   GstClockTime start, end;
-  guint samples;
+  guint frames, samples;
   gboolean partial, closing;
   gint64 arrived;
 } Job;
 
+/* What the filter over time has seen last. */
+typedef struct {
+  CgTrack *filter;
+  gdouble *cities; /* [cities]: of the window at hand */
+  gboolean begun;  /* the rest is set */
+  guint64 generation, stretch, newest;
+  GstClockTime start;
+} Track;
+
 struct _GstCityGuessrAnswers {
   GstElement *element;
+  GstCityGuessrOutputs *outputs;
   CgEngine *engine; /* from open to close */
   CgClient *client; /* from open to close */
   GThread *thread;
+  Track track; /* of the answering thread */
 
   GMutex lock;
   GCond changed;
-  gboolean flushing, cancelled, lost;
+  gboolean flushing, cancelled;
+  GError *loss;
   guint64 generation; /* a flush begins a new one; answers of older ones are thrown away */
   GstCityGuessrAnswersStats stats;
-  CgDecodeOptions options;
-  GstStructure *news;
+  GstCityGuessrAnswersOptions options;
+  GstStructure *newest; /* the newest answer */
+  GstStructure *news;   /* the newest one that a buffer is to carry */
 };
 
 GstCityGuessrAnswers *
-gst_city_guessr_answers_new (GstElement *element)
+gst_city_guessr_answers_new (GstElement *element, GstCityGuessrOutputs *outputs)
 {
   GstCityGuessrAnswers *answers = g_new0 (GstCityGuessrAnswers, 1);
 
   answers->element = element;
+  answers->outputs = outputs;
   answers->cancelled = TRUE;
   answers->stats.latency = GST_CLOCK_TIME_NONE;
   g_mutex_init (&answers->lock);
@@ -58,6 +76,51 @@ gst_city_guessr_answers_free (GstCityGuessrAnswers *answers)
 
 /* ---- the answering thread ---- */
 
+/* How the window of @job lies to the one that the filter has seen before it. */
+static void
+measure_step (const Track *track, const Job *job, CgTrackStep *step)
+{
+  guint64 last = G_MAXUINT64;
+  guint distinct = 0, fresh = 0, since_cut = 0;
+
+  for (guint i = 0; i < job->frames; i++) {
+    if (job->numbers[i] == last)
+      continue;
+    last = job->numbers[i];
+    distinct++;
+    fresh += last > track->newest;
+    since_cut += last >= job->cut;
+  }
+  *step = (CgTrackStep){
+    .elapsed = track->begun ? ((gdouble)job->start - (gdouble)track->start) / GST_SECOND : 0,
+    .duration = (gdouble)(job->end - job->start) / GST_SECOND,
+    .fresh = (gdouble)fresh / distinct,
+    .cut = job->cut > track->newest,
+    .since_cut = (gdouble)since_cut / distinct,
+  };
+}
+
+/* Returns whether the place is stable. */
+static gboolean
+follow (Track *track, const Job *job, const GstCityGuessrAnswersOptions *options, CgAnswer *tracked)
+{
+  CgTrackStep step;
+
+  if (track->generation != job->generation || track->stretch != job->stretch) {
+    cg_track_forget (track->filter);
+    track->begun = FALSE;
+    track->newest = 0;
+  }
+  measure_step (track, job, &step);
+  track->begun = TRUE;
+  track->generation = job->generation;
+  track->stretch = job->stretch;
+  track->newest = job->numbers[job->frames - 1];
+  track->start = job->start;
+  return cg_track_update (track->filter, track->cities, &step,
+                          (gdouble)options->track_memory / GST_SECOND, &options->decode, tracked);
+}
+
 static GstStructure *
 answer_window (GstCityGuessrAnswers *answers, const CgWindow *window, GstClockTime latency,
                GError **error)
@@ -74,8 +137,8 @@ answer_window (GstCityGuessrAnswers *answers, const CgWindow *window, GstClockTi
     .device = cg_engine_device (answers->engine),
     .latency = latency,
   };
-  CgDecodeOptions options;
-  CgAnswer answer;
+  GstCityGuessrAnswersOptions options;
+  CgAnswer answer, tracked;
 
   if (window->error) {
     g_propagate_error (error, g_error_copy (window->error));
@@ -84,23 +147,10 @@ answer_window (GstCityGuessrAnswers *answers, const CgWindow *window, GstClockTi
   g_mutex_lock (&answers->lock);
   options = answers->options;
   g_mutex_unlock (&answers->lock);
-  if (!cg_decode (model, window->outputs, &options, &answer, error))
+  if (!cg_decode (model, window->outputs, &options.decode, &answer, answers->track.cities, error))
     return NULL;
-  return gst_city_guessr_report_new (&report, model, &answer);
-}
-
-void
-gst_city_guessr_answers_lose (GstCityGuessrAnswers *answers, const GError *error)
-{
-  gboolean first;
-
-  g_mutex_lock (&answers->lock);
-  first = !answers->lost;
-  answers->lost = TRUE;
-  g_mutex_unlock (&answers->lock);
-  if (first)
-    GST_ELEMENT_ERROR (answers->element, RESOURCE, FAILED, ("%s", error->message),
-                       ("the engine %s is lost", cg_engine_describe (answers->engine)));
+  report.stable = follow (&answers->track, job, &options, &tracked);
+  return gst_city_guessr_report_new (&report, model, &answer, &tracked);
 }
 
 static void
@@ -111,9 +161,7 @@ post (GstCityGuessrAnswers *answers, const Job *job, const GstStructure *structu
     gst_element_post_message (
         answers->element,
         gst_message_new_element (GST_OBJECT (answers->element), gst_structure_copy (structure)));
-  else if (g_error_matches (error, CG_ERROR, CG_ERROR_DEVICE_LOST))
-    gst_city_guessr_answers_lose (answers, error);
-  else
+  else if (!g_error_matches (error, CG_ERROR, CG_ERROR_DEVICE_LOST))
     GST_ELEMENT_WARNING (answers->element, STREAM, FAILED, ("%s", error->message),
                          ("window %" G_GUINT64_FORMAT " at %" GST_TIME_FORMAT " has no answer",
                           job->id, GST_TIME_ARGS (job->start)));
@@ -130,11 +178,25 @@ is_current (GstCityGuessrAnswers *answers, const Job *job)
   return current;
 }
 
-/* A window counts as answered only when its message is on the bus: then EOS may pass.
- * @structure: (transfer full) (nullable) */
+/* With the lock held. */
 static void
-settle (GstCityGuessrAnswers *answers, const Job *job, GstStructure *structure,
-        GstClockTime latency)
+keep_answer (GstCityGuessrAnswers *answers, const Job *job, const GstStructure *structure)
+{
+  g_clear_pointer (&answers->newest, gst_structure_free);
+  answers->newest = gst_structure_copy (structure);
+  /* Under the lock, so that no flush comes between: it returns at once, and calls nothing here. */
+  gst_city_guessr_outputs_answer (answers->outputs, structure);
+  if (job->closing)
+    return;
+  g_clear_pointer (&answers->news, gst_structure_free);
+  answers->news = gst_structure_copy (structure);
+}
+
+/* A window counts as answered only when its message is on the bus: then EOS may pass.
+ * @structure: (nullable); @error: set if it is NULL */
+static void
+settle (GstCityGuessrAnswers *answers, const Job *job, const GstStructure *structure,
+        GstClockTime latency, const GError *error)
 {
   GstCityGuessrAnswersStats *stats = &answers->stats;
 
@@ -145,17 +207,15 @@ settle (GstCityGuessrAnswers *answers, const Job *job, GstStructure *structure,
       stats->answered++;
       stats->latency = latency;
       stats->max_latency = MAX (stats->max_latency, latency);
+      keep_answer (answers, job, structure);
     } else {
       stats->failed++;
     }
-    if (structure && !job->closing) {
-      g_clear_pointer (&answers->news, gst_structure_free);
-      answers->news = g_steal_pointer (&structure);
-    }
+    if (answers->loss == NULL && g_error_matches (error, CG_ERROR, CG_ERROR_DEVICE_LOST))
+      answers->loss = g_error_copy (error);
     g_cond_broadcast (&answers->changed);
   }
   g_mutex_unlock (&answers->lock);
-  g_clear_pointer (&structure, gst_structure_free);
 }
 
 static gpointer
@@ -168,11 +228,11 @@ answer_loop (gpointer data)
     const Job *job = window->data;
     GstClockTime latency = (g_get_monotonic_time () - job->arrived) * GST_USECOND;
     g_autoptr (GError) error = NULL;
-    GstStructure *structure = answer_window (answers, window, latency, &error);
+    g_autoptr (GstStructure) structure = answer_window (answers, window, latency, &error);
 
     if (is_current (answers, job))
       post (answers, job, structure, error);
-    settle (answers, job, structure, latency);
+    settle (answers, job, structure, latency, error);
     cg_window_free (window);
   }
   return NULL;
@@ -183,11 +243,16 @@ answer_loop (gpointer data)
 gboolean
 gst_city_guessr_answers_open (GstCityGuessrAnswers *answers, CgEngine *engine, GError **error)
 {
+  const CgModel *model = cg_engine_model (engine);
+
+  answers->track = (Track){
+    .filter = cg_track_new (model),
+    .cities = g_new (gdouble, cg_places_count (model->places, CG_CITY)),
+  };
   g_mutex_lock (&answers->lock);
   answers->engine = cg_engine_ref (engine);
   answers->client = cg_client_new (engine);
-  answers->flushing = answers->cancelled = answers->lost = FALSE;
-  answers->stats = (GstCityGuessrAnswersStats){ .latency = GST_CLOCK_TIME_NONE };
+  answers->flushing = answers->cancelled = FALSE;
   g_mutex_unlock (&answers->lock);
   answers->thread = g_thread_try_new ("cityguessr", answer_loop, answers, error);
   if (answers->thread == NULL)
@@ -203,6 +268,7 @@ forget_pending (GstCityGuessrAnswers *answers)
   answers->stats.flushed += answers->stats.pending;
   answers->stats.pending = 0;
   g_clear_pointer (&answers->news, gst_structure_free);
+  g_clear_pointer (&answers->newest, gst_structure_free);
   g_cond_broadcast (&answers->changed);
 }
 
@@ -226,8 +292,11 @@ gst_city_guessr_answers_close (GstCityGuessrAnswers *answers)
   g_clear_pointer (&answers->thread, g_thread_join);
   g_mutex_lock (&answers->lock);
   client = g_steal_pointer (&answers->client);
+  g_clear_error (&answers->loss);
   g_mutex_unlock (&answers->lock);
   g_clear_pointer (&client, cg_client_free);
+  g_clear_pointer (&answers->track.filter, cg_track_free);
+  g_clear_pointer (&answers->track.cities, g_free);
   g_clear_pointer (&answers->engine, cg_engine_unref);
 }
 
@@ -262,7 +331,7 @@ gst_city_guessr_answers_wait (GstCityGuessrAnswers *answers)
     g_cond_wait (&answers->changed, &answers->lock);
   if (answers->flushing || answers->cancelled)
     flow = GST_FLOW_FLUSHING;
-  else if (answers->lost)
+  else if (answers->loss)
     flow = GST_FLOW_ERROR;
   g_mutex_unlock (&answers->lock);
   return flow;
@@ -286,33 +355,36 @@ post_dropped (GstCityGuessrAnswers *answers, const CgWindow *window,
 }
 
 GstFlowReturn
-gst_city_guessr_answers_submit (GstCityGuessrAnswers *answers, const GstCityGuessrSpan *span,
-                                const GstSegment *segment, gint64 arrived, gboolean closing,
+gst_city_guessr_answers_submit (GstCityGuessrAnswers *answers, const GstCityGuessrWindow *submitted,
                                 gboolean live)
 {
   const CgModel *model = cg_engine_model (answers->engine);
+  const guint frames = model->geometry.frames;
   Job *job = g_new (Job, 1);
-  CgWindow *window =
-      cg_window_new ((CgSample *const *)span->samples, model->geometry.frames, job, g_free);
+  CgWindow *window = cg_window_new (submitted->samples, frames, job, g_free);
   g_autoptr (CgWindow) dropped = NULL;
   GstFlowReturn flow = GST_FLOW_OK;
   GstCityGuessrAnswersStats stats;
 
   window->auxiliary = model->n_scenes > 0;
   *job = (Job){
-    .segment = *segment,
-    .start = span->start,
-    .end = span->end,
-    .samples = span->distinct,
-    .partial = span->partial,
-    .closing = closing,
-    .arrived = arrived,
+    .cut = submitted->cut,
+    .stretch = submitted->stretch,
+    .segment = *submitted->segment,
+    .start = submitted->start,
+    .end = submitted->end,
+    .frames = frames,
+    .samples = submitted->distinct,
+    .partial = submitted->partial,
+    .closing = submitted->closing,
+    .arrived = submitted->arrived,
   };
+  memcpy (job->numbers, submitted->numbers, frames * sizeof *job->numbers);
 
   g_mutex_lock (&answers->lock);
   if (answers->flushing || answers->cancelled)
     flow = GST_FLOW_FLUSHING;
-  else if (answers->lost)
+  else if (answers->loss)
     flow = GST_FLOW_ERROR;
   if (flow == GST_FLOW_OK) {
     if (live && (dropped = cg_client_drop_oldest (answers->client))) {
@@ -346,13 +418,44 @@ gst_city_guessr_answers_take_news (GstCityGuessrAnswers *answers)
   return news;
 }
 
+GstStructure *
+gst_city_guessr_answers_get_newest (GstCityGuessrAnswers *answers)
+{
+  GstStructure *newest;
+
+  g_mutex_lock (&answers->lock);
+  newest = answers->newest ? gst_structure_copy (answers->newest) : NULL;
+  g_mutex_unlock (&answers->lock);
+  return newest;
+}
+
+GError *
+gst_city_guessr_answers_get_loss (GstCityGuessrAnswers *answers)
+{
+  GError *loss;
+
+  g_mutex_lock (&answers->lock);
+  loss = answers->loss ? g_error_copy (answers->loss) : NULL;
+  g_mutex_unlock (&answers->lock);
+  return loss;
+}
+
 /* ---- settings and numbers ---- */
 
 void
-gst_city_guessr_answers_set_options (GstCityGuessrAnswers *answers, const CgDecodeOptions *options)
+gst_city_guessr_answers_set_options (GstCityGuessrAnswers *answers,
+                                     const GstCityGuessrAnswersOptions *options)
 {
   g_mutex_lock (&answers->lock);
   answers->options = *options;
+  g_mutex_unlock (&answers->lock);
+}
+
+void
+gst_city_guessr_answers_reset_stats (GstCityGuessrAnswers *answers)
+{
+  g_mutex_lock (&answers->lock);
+  answers->stats = (GstCityGuessrAnswersStats){ .latency = GST_CLOCK_TIME_NONE };
   g_mutex_unlock (&answers->lock);
 }
 

@@ -16,17 +16,34 @@
  * * #guint64 `timestamp`, `stream-time`, `running-time`, `duration`: the window, from its first
  *   sample to the end of its last one, in nanoseconds
  * * #guint64 `window-id`; #guint `samples`; #gboolean `partial`: there were fewer samples than the
- *   model takes
+ *   model takes, or it is an early result
  * * #gchararray `city`, `state`, `country`, `country-code` (ISO 3166-1 alpha-2), `continent`:
  *   absent when withheld, see #GstCityGuessr:min-confidence
  * * #gdouble `city-confidence`, `state-confidence`, `country-confidence`, `continent-confidence`:
  *   0 … 1, calibrated, also of a level that is withheld
  * * #gdouble `latitude`, `longitude`, `horizontal-error`: degrees (WGS84); metres that hold 90 %
  * * #gchararray `scene`, #gdouble `scene-confidence`: if the model knows scenes
+ * * #gboolean `stable`, #GstStructure `tracked`: the place as a filter over time sees it
+ *   (#GstCityGuessr:track-memory), with fields `city` to `horizontal-error` as above, and whether
+ *   it has settled. Captions and tags tell this one
  * * #GstValueArray `predictions` of structures with `level`, `rank`, `label`, `name`,
  *   `confidence`, `latitude`, `longitude`: the #GstCityGuessr:top-k best of each level
  * * #gchararray `device`, `model`; #gboolean `demo`
  * * #guint64 `latency`: from the last sample in to the answer out, in nanoseconds
+ *
+ * ## Captions, JSON lines and tags
+ *
+ * The request pad `text_src` gives captions (text/x-raw), written by
+ * #GstCityGuessr:caption-template; the request pad `json_src` gives each answer as one line of JSON
+ * (application/x-json). Both keep time with the video, with GAP events while there is nothing to
+ * say. #GstCityGuessr:post-tags sends the place as GStreamer's geo tags. With GStreamer 1.24 and
+ * later the buffers also carry it as GstAnalyticsRelationMeta.
+ *
+ * ## The model
+ *
+ * It is loaded in the background from READY->PAUSED on, told by PROGRESS messages of the code
+ * `loading`; a model that cannot be loaded is an ERROR. Live video flows meanwhile, unseen; offline
+ * the first frame waits.
  *
  * ## Windows
  *
@@ -34,7 +51,8 @@
  * #GstCityGuessr:sample-interval. Each window begins #GstCityGuessr:hop samples after the one
  * before. A DISCONT flag, a PTS that runs backwards, a gap of more than two intervals, a new
  * segment and EOS end the window; what no window has covered then makes one more, from
- * #GstCityGuessr:min-samples samples on. A flush discards it. A change of caps ends nothing. Frames
+ * #GstCityGuessr:min-samples samples on. #GstCityGuessr:early-results gives answers before the first
+ * window is full. A flush discards it. A change of caps ends nothing. Frames
  * without PTS, buffers with the GAP flag and frames played backwards pass through unseen.
  *
  * ## Live and offline
@@ -53,78 +71,66 @@
  * |[
  * gst-launch-1.0 -m filesrc location=dashcam.mp4 ! decodebin ! cityguessr ! fakesink
  * ]|
+ * |[
+ * gst-launch-1.0 filesrc location=dashcam.mp4 ! decodebin ! cityguessr name=guess ! fakesink \
+ *     guess.json_src ! filesink location=dashcam.json
+ * ]|
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 
 /* Threads and locks
  *
- *   streaming thread   everything marked "streaming" below; serialized by the pad's stream lock
- *   answering thread   inside `answers`, which has a lock of its own: see answers.h
- *   other threads      properties, state changes, FLUSH_START and LATENCY events
+ *   streaming thread   chain, serialized events; what it does with frames is in analysis.c
+ *   answering thread   inside `analysis`: see answers.h
+ *   loading thread     inside `analysis`: see loader.h; calls set_active_device()
+ *   tasks of the pads  inside `outputs`: see side-pad.h
+ *   other threads      properties, state changes, request pads, FLUSH_START and LATENCY events
  *
- * The object lock guards what is marked so. It is never held while calling `answers`, posting,
- * pushing, querying or converting: a bus sync handler or a neighbour may call back into the
- * element.
- *
- * The streaming thread waits in `answers` alone. That wait ends when all is answered, at
- * FLUSH_START, and when the state change PAUSED->READY begins, which is why that is announced
- * before the pads are deactivated.
+ * The object lock guards what is marked so. It is never held while calling another room, posting,
+ * pushing or querying: a bus sync handler or a neighbour may call back into the element.
  */
 #include "gstcityguessr.h"
 
-#include "answers.h"
+#include "analysis.h"
+#include "analytics.h"
 #include "frame.h"
+#include "outputs.h"
 #include "report.h"
-#include "sampler.h"
-#include "settings.h"
+#include "tags.h"
 
 GST_DEBUG_CATEGORY_STATIC (city_guessr_debug);
 #define GST_CAT_DEFAULT city_guessr_debug
 
-/* After this many frames without a single timestamp the user is told. */
-#define UNTIMED_PATIENCE 50
+/* From caption to caption. */
+#define CAPTION_STEP GST_SECOND
 
 /* For tests only: data of the GObject (GUINT_TO_POINTER) that become options of the null engine,
- * read in start(). */
+ * read at READY->PAUSED. */
 #define NULL_DELAY_DATA "cityguessr-null-delay-us"
 #define NULL_FAIL_DATA "cityguessr-null-fail-at"
+#define NULL_LOSE_DATA "cityguessr-null-lose-at"
+#define NULL_LOAD_DATA "cityguessr-null-load-us"
 
 enum { PROP_ACTIVE_DEVICE = GST_CITY_GUESSR_SETTING_END, PROP_STATS, N_PROPERTIES };
 
 static GParamSpec *properties[N_PROPERTIES];
 
-/* Totals since READY->PAUSED. */
-typedef struct {
-  guint64 frames, untimed_frames;
-  guint64 samples, failed_samples;
-} Counts;
-
 struct _GstCityGuessr {
   GstBaseTransform parent;
 
-  GstCityGuessrAnswers *answers; /* as long as the element */
+  GstCityGuessrOutputs *outputs;   /* as long as the element */
+  GstCityGuessrAnalysis *analysis; /* the same */
 
   /* object lock */
   GstCityGuessrSettings settings;
   gchar *active_device;
-  Counts counts;
-  gboolean live;
 
-  CgEngine *engine; /* set and cleared by state changes, while no other thread runs */
-
-  /* streaming */
-  GstVideoInfo info;
-  GstSegment segment;
-  GstCityGuessrSampler *sampler;
-  gint64 last_sample_arrived;
-  guint consecutive_failures;
-  gboolean told_untimed, told_backwards;
-
-  gint mode_changed; /* atomic: ask again whether to work live */
+  gchar *tagged_place; /* streaming: the place that the last tags told */
 };
 
-G_DEFINE_TYPE (GstCityGuessr, gst_city_guessr, GST_TYPE_BASE_TRANSFORM)
+G_DEFINE_TYPE_WITH_CODE (GstCityGuessr, gst_city_guessr, GST_TYPE_BASE_TRANSFORM,
+                         G_IMPLEMENT_INTERFACE (GST_TYPE_PRESET, NULL))
 GST_ELEMENT_REGISTER_DEFINE (cityguessr, "cityguessr", GST_RANK_NONE, GST_TYPE_CITY_GUESSR)
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
@@ -132,228 +138,149 @@ static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE (
     "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_CITY_GUESSR_CAPS));
 
-/* ---- samples and windows: streaming ---- */
+/* ---- frames: streaming ---- */
 
-static GstFlowReturn
-submit (GstCityGuessr *self, const GstCityGuessrSpan *span, gboolean closing)
+/* The names of @place on all levels, to tell places apart. */
+static gchar *
+identify_place (const GstStructure *place)
 {
-  GST_LOG_OBJECT (self, "window %" GST_TIME_FORMAT " to %" GST_TIME_FORMAT ", %u samples%s",
-                  GST_TIME_ARGS (span->start), GST_TIME_ARGS (span->end), span->distinct,
-                  closing ? ", closing" : "");
-  return gst_city_guessr_answers_submit (self->answers, span, &self->segment,
-                                         self->last_sample_arrived, closing, self->live);
-}
+  GString *names = g_string_new (NULL);
 
-/* The stretch ends here: what no window has covered makes one more. */
-static GstFlowReturn
-end_stretch (GstCityGuessr *self)
-{
-  GstFlowReturn flow = GST_FLOW_OK;
-  GstCityGuessrSpan span;
-  guint min_samples;
+  for (guint level = CG_CITY; level < CG_LEVELS; level++) {
+    const gchar *name = gst_structure_get_string (place, cg_level_name (level));
 
-  GST_OBJECT_LOCK (self);
-  min_samples = self->settings.min_samples;
-  GST_OBJECT_UNLOCK (self);
-  if (gst_city_guessr_sampler_last_window (self->sampler, min_samples, &span))
-    flow = submit (self, &span, TRUE);
-  gst_city_guessr_sampler_restart (self->sampler);
-  return flow;
-}
-
-static void
-update_mode (GstCityGuessr *self)
-{
-  GstCityGuessrMode mode;
-  gboolean live;
-
-  if (!g_atomic_int_compare_and_exchange (&self->mode_changed, TRUE, FALSE))
-    return;
-  GST_OBJECT_LOCK (self);
-  mode = self->settings.mode;
-  GST_OBJECT_UNLOCK (self);
-
-  live = mode == GST_CITY_GUESSR_MODE_LIVE;
-  if (mode == GST_CITY_GUESSR_MODE_AUTO) {
-    GstQuery *query = gst_query_new_latency ();
-
-    if (gst_pad_peer_query (GST_BASE_TRANSFORM_SINK_PAD (self), query))
-      gst_query_parse_latency (query, &live, NULL, NULL);
-    gst_query_unref (query);
+    g_string_append_printf (names, "%s\n", name ? name : "");
   }
-  GST_DEBUG_OBJECT (self, "processing %s", live ? "live" : "offline");
-  GST_OBJECT_LOCK (self);
-  self->live = live;
-  GST_OBJECT_UNLOCK (self);
+  return g_string_free (names, FALSE);
 }
 
-static void
-tell_untimed (GstCityGuessr *self)
+/* The tags of GLOBAL scope that upstream has sent last. Returns: (transfer full) (nullable). */
+static GstTagList *
+get_upstream_tags (GstCityGuessr *self)
 {
-  if (self->told_untimed)
+  GstTagList *found = NULL;
+  GstEvent *event;
+
+  for (guint i = 0;
+       found == NULL &&
+       (event = gst_pad_get_sticky_event (GST_BASE_TRANSFORM_SINK_PAD (self), GST_EVENT_TAG, i));
+       i++) {
+    GstTagList *tags;
+
+    gst_event_parse_tag (event, &tags);
+    if (gst_tag_list_get_scope (tags) == GST_TAG_SCOPE_GLOBAL)
+      found = gst_tag_list_ref (tags);
+    gst_event_unref (event);
+  }
+  return found;
+}
+
+/* Sends the tracked place of @answer as tags, unless they told it already. What upstream says of the
+ * whole file goes with them, because they replace it; and what it knows of the place is not
+ * overruled by a guess. */
+static void
+send_tags (GstCityGuessr *self, const GstStructure *answer)
+{
+  g_autoptr (GstTagList) guessed = NULL, known = NULL;
+  g_autoptr (GstStructure) place = NULL;
+  g_autofree gchar *told = NULL;
+  GstTagList *merged;
+  gboolean demo = FALSE;
+
+  gst_structure_get (answer, "tracked", GST_TYPE_STRUCTURE, &place, "demo", G_TYPE_BOOLEAN, &demo,
+                     NULL);
+  told = identify_place (place);
+  if (g_strcmp0 (told, self->tagged_place) == 0)
     return;
-  self->told_untimed = TRUE;
-  GST_ELEMENT_WARNING (self, STREAM, FORMAT,
-                       ("The video has no timestamps, so no place can be told. Put an element that "
-                        "makes them (videoparse, a parser or a live source with "
-                        "do-timestamp=true) before cityguessr."),
-                       ("no buffer had a PTS"));
+  g_free (self->tagged_place);
+  self->tagged_place = g_steal_pointer (&told);
+  guessed = gst_city_guessr_tags_new (place, demo);
+  if (guessed == NULL)
+    return;
+  known = get_upstream_tags (self);
+  merged = gst_tag_list_merge (known, guessed, GST_TAG_MERGE_KEEP);
+  gst_tag_list_set_scope (merged, GST_TAG_SCOPE_GLOBAL);
+  gst_pad_push_event (GST_BASE_TRANSFORM_SRC_PAD (self), gst_event_new_tag (merged));
 }
 
-/* Counts the frame, and tells when none so far had a timestamp. */
-static void
-count_frame (GstCityGuessr *self, gboolean timed)
+static GstCityGuessrPostTags
+get_post_tags (GstCityGuessr *self)
 {
-  Counts counts;
+  GstCityGuessrPostTags post_tags;
 
   GST_OBJECT_LOCK (self);
-  self->counts.frames++;
-  self->counts.untimed_frames += !timed;
-  counts = self->counts;
+  post_tags = self->settings.post_tags;
   GST_OBJECT_UNLOCK (self);
-  if (counts.untimed_frames == counts.frames && counts.frames >= UNTIMED_PATIENCE)
-    tell_untimed (self);
+  return post_tags;
 }
 
-static GstClockTime
-frame_duration (GstCityGuessr *self, GstBuffer *buffer)
-{
-  if (GST_BUFFER_DURATION_IS_VALID (buffer) || GST_VIDEO_INFO_FPS_N (&self->info) <= 0)
-    return GST_BUFFER_DURATION (buffer);
-  return gst_util_uint64_scale_int (GST_SECOND, GST_VIDEO_INFO_FPS_D (&self->info),
-                                    GST_VIDEO_INFO_FPS_N (&self->info));
-}
-
-/* Whether the frame takes part: it has a time, plays forwards, and lies in the segment. */
 static gboolean
-is_visible (GstCityGuessr *self, GstClockTime pts, GstClockTime duration)
+is_stable (const GstStructure *answer)
 {
-  if (!GST_CLOCK_TIME_IS_VALID (pts))
-    return FALSE;
-  if (self->segment.rate < 0) {
-    if (!self->told_backwards)
-      GST_ELEMENT_WARNING (self, STREAM, NOT_IMPLEMENTED,
-                           ("The video is played backwards: no place is told until it runs "
-                            "forwards again."),
-                           ("segment rate %f", self->segment.rate));
-    self->told_backwards = TRUE;
-    return FALSE;
-  }
-  return self->segment.format != GST_FORMAT_TIME ||
-         gst_segment_clip (&self->segment, GST_FORMAT_TIME, pts,
-                           GST_CLOCK_TIME_IS_VALID (duration) ? pts + duration : pts, NULL, NULL);
+  gboolean stable;
+
+  return gst_structure_get_boolean (answer, "stable", &stable) && stable;
 }
 
-static CgSample *
-convert (GstCityGuessr *self, GstBuffer *buffer, GError **error)
+/* The newest answer, if no buffer carries it yet, goes with @buffer. */
+static void
+carry_news (GstCityGuessr *self, GstBuffer *buffer)
 {
-  GstVideoFrame video;
-  CgSample *sample = NULL;
-  CgFrame frame;
+  GstCityGuessrAnswers *answers = gst_city_guessr_analysis_get_answers (self->analysis);
+  g_autoptr (GstStructure) news = gst_city_guessr_answers_take_news (answers);
 
-  if (!gst_video_frame_map (&video, &self->info, buffer,
-                            GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF)) {
-    g_set_error (error, CG_ERROR, CG_ERROR_INPUT, "The picture's memory cannot be read");
-    return NULL;
-  }
-  if (gst_city_guessr_frame_describe (&video, &frame))
-    sample = cg_sample_new (self->engine, &frame, error);
-  else
-    g_set_error (error, CG_ERROR, CG_ERROR_INPUT, "The crop rectangle is not inside the picture");
-  gst_video_frame_unmap (&video);
-  return sample;
+  if (news == NULL)
+    return;
+  gst_city_guessr_report_attach (buffer, news);
+  gst_city_guessr_analytics_attach (buffer, news);
+  if (get_post_tags (self) == GST_CITY_GUESSR_TAGS_ON_CHANGE && is_stable (news))
+    send_tags (self, news);
 }
 
-/* A picture that cannot be converted: the next one takes its place. One WARNING for each row of
- * them. */
-static GstFlowReturn
-skip_sample (GstCityGuessr *self, GstClockTime pts, const GError *error)
+/* EOS: the tags that are still due. */
+static void
+send_last_tags (GstCityGuessr *self)
 {
-  GST_OBJECT_LOCK (self);
-  self->counts.failed_samples++;
-  GST_OBJECT_UNLOCK (self);
-  if (g_error_matches (error, CG_ERROR, CG_ERROR_DEVICE_LOST)) {
-    gst_city_guessr_answers_lose (self->answers, error);
-    return GST_FLOW_ERROR;
-  }
-  if (self->consecutive_failures++ == 0)
-    GST_ELEMENT_WARNING (self, STREAM, DECODE, ("%s", error->message),
-                         ("the sample at %" GST_TIME_FORMAT " is lost", GST_TIME_ARGS (pts)));
-  return GST_FLOW_OK;
-}
+  GstCityGuessrAnswers *answers = gst_city_guessr_analysis_get_answers (self->analysis);
+  g_autoptr (GstStructure) newest = gst_city_guessr_answers_get_newest (answers);
+  GstCityGuessrPostTags post_tags = get_post_tags (self);
 
-static GstFlowReturn
-take_sample (GstCityGuessr *self, GstBuffer *buffer)
-{
-  gint64 arrived = g_get_monotonic_time ();
-  g_autoptr (GError) error = NULL;
-  CgSample *sample = convert (self, buffer, &error);
-  GstCityGuessrSpan span;
-  guint hop;
-
-  if (sample == NULL)
-    return skip_sample (self, GST_BUFFER_PTS (buffer), error);
-  self->consecutive_failures = 0;
-  self->last_sample_arrived = arrived;
-
-  GST_OBJECT_LOCK (self);
-  self->counts.samples++;
-  hop = self->settings.hop;
-  GST_OBJECT_UNLOCK (self);
-  if (!gst_city_guessr_sampler_add (self->sampler, sample, hop, &span))
-    return GST_FLOW_OK;
-  return submit (self, &span, FALSE);
-}
-
-/* The samples and windows that follow from one more frame. */
-static GstFlowReturn
-look_at (GstCityGuessr *self, GstBuffer *buffer)
-{
-  GstClockTime pts = GST_BUFFER_PTS (buffer), duration = frame_duration (self, buffer);
-  GstFlowReturn flow = GST_FLOW_OK;
-  gboolean wanted;
-
-  if (!is_visible (self, pts, duration))
-    return GST_FLOW_OK;
-  if (gst_city_guessr_sampler_is_break (self->sampler, pts,
-                                        GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DISCONT)))
-    flow = end_stretch (self);
-  if (flow != GST_FLOW_OK)
-    return flow;
-  wanted = gst_city_guessr_sampler_advance (self->sampler, pts, duration);
-  if (!wanted || GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_GAP))
-    return GST_FLOW_OK;
-  return take_sample (self, buffer);
+  if (newest == NULL)
+    return;
+  if (post_tags == GST_CITY_GUESSR_TAGS_FINAL ||
+      (post_tags == GST_CITY_GUESSR_TAGS_ON_CHANGE && is_stable (newest)))
+    send_tags (self, newest);
 }
 
 static GstFlowReturn
 gst_city_guessr_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 {
   GstCityGuessr *self = GST_CITY_GUESSR (trans);
-  GstStructure *news;
-  GstFlowReturn flow;
+  gboolean visible;
+  GstFlowReturn flow = gst_city_guessr_analysis_take_frame (self->analysis, buffer, &visible);
 
-  update_mode (self);
-  count_frame (self, GST_BUFFER_PTS_IS_VALID (buffer));
-  flow = look_at (self, buffer);
-  news = gst_city_guessr_answers_take_news (self->answers);
-  if (news) {
-    gst_city_guessr_report_attach (buffer, news);
-    gst_structure_free (news);
-  }
-  return flow;
+  if (flow != GST_FLOW_OK)
+    return flow;
+  carry_news (self, buffer);
+  if (visible)
+    gst_city_guessr_outputs_advance (self->outputs, GST_BUFFER_PTS (buffer),
+                                     GST_BUFFER_DURATION (buffer));
+  return gst_city_guessr_outputs_get_flow (self->outputs);
 }
 
 static gboolean
 gst_city_guessr_set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
 {
   GstCityGuessr *self = GST_CITY_GUESSR (trans);
+  GstVideoInfo info;
 
-  if (gst_video_info_from_caps (&self->info, in))
-    return TRUE;
-  GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("The video format is not understood."),
-                     ("caps %" GST_PTR_FORMAT, in));
-  return FALSE;
+  if (!gst_video_info_from_caps (&info, in)) {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT, ("The video format is not understood."),
+                       ("caps %" GST_PTR_FORMAT, in));
+    return FALSE;
+  }
+  gst_city_guessr_analysis_set_format (self->analysis, &info);
+  return TRUE;
 }
 
 /* The picture stays where it is, so the neighbours agree on its memory among themselves. An element
@@ -366,32 +293,6 @@ gst_city_guessr_propose_allocation (GstBaseTransform *trans, GstQuery *decide, G
 
 /* ---- events ---- */
 
-static void
-adopt_segment (GstCityGuessr *self, const GstSegment *segment)
-{
-  /* The same one again, as when it is sent anew to a new neighbour, changes nothing. */
-  if (gst_segment_is_equal (segment, &self->segment))
-    return;
-  end_stretch (self);
-  gst_segment_copy_into (segment, &self->segment);
-  self->told_backwards = FALSE;
-}
-
-static void
-drain (GstCityGuessr *self)
-{
-  Counts counts;
-
-  end_stretch (self);
-  gst_city_guessr_answers_wait (self->answers);
-
-  GST_OBJECT_LOCK (self);
-  counts = self->counts;
-  GST_OBJECT_UNLOCK (self);
-  if (counts.frames > 0 && counts.untimed_frames == counts.frames)
-    tell_untimed (self);
-}
-
 static gboolean
 gst_city_guessr_sink_event (GstBaseTransform *trans, GstEvent *event)
 {
@@ -400,32 +301,33 @@ gst_city_guessr_sink_event (GstBaseTransform *trans, GstEvent *event)
 
   switch (GST_EVENT_TYPE (event)) {
   case GST_EVENT_FLUSH_START:
-    gst_city_guessr_answers_begin_flush (self->answers);
+    gst_city_guessr_analysis_begin_flush (self->analysis);
     break;
   case GST_EVENT_FLUSH_STOP:
-    gst_city_guessr_sampler_restart (self->sampler);
-    gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
-    gst_city_guessr_answers_end_flush (self->answers);
+    gst_city_guessr_analysis_end_flush (self->analysis);
     break;
   case GST_EVENT_STREAM_START:
-    end_stretch (self);
-    gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
-    g_atomic_int_set (&self->mode_changed, TRUE);
+    gst_city_guessr_analysis_new_stream (self->analysis);
+    g_clear_pointer (&self->tagged_place, g_free);
     break;
   case GST_EVENT_SEGMENT:
     gst_event_parse_segment (event, &segment);
-    adopt_segment (self, segment);
+    gst_city_guessr_analysis_set_segment (self->analysis, segment);
     break;
   case GST_EVENT_EOS:
+    gst_city_guessr_analysis_drain (self->analysis);
+    send_last_tags (self);
+    break;
   case GST_EVENT_SEGMENT_DONE:
-    drain (self);
+    gst_city_guessr_analysis_drain (self->analysis);
     break;
   case GST_EVENT_GAP:
-    gst_city_guessr_answers_wait (self->answers);
+    gst_city_guessr_answers_wait (gst_city_guessr_analysis_get_answers (self->analysis));
     break;
   default:
     break;
   }
+  gst_city_guessr_outputs_event (self->outputs, event);
   return GST_BASE_TRANSFORM_CLASS (gst_city_guessr_parent_class)->sink_event (trans, event);
 }
 
@@ -433,8 +335,23 @@ static gboolean
 gst_city_guessr_src_event (GstBaseTransform *trans, GstEvent *event)
 {
   if (GST_EVENT_TYPE (event) == GST_EVENT_LATENCY)
-    g_atomic_int_set (&GST_CITY_GUESSR (trans)->mode_changed, TRUE);
+    gst_city_guessr_analysis_latency_changed (GST_CITY_GUESSR (trans)->analysis);
   return GST_BASE_TRANSFORM_CLASS (gst_city_guessr_parent_class)->src_event (trans, event);
+}
+
+/* ---- request pads ---- */
+
+static GstPad *
+gst_city_guessr_request_new_pad (GstElement *element, GstPadTemplate *templ, const gchar *name,
+                                 const GstCaps *caps)
+{
+  return gst_city_guessr_outputs_request_pad (GST_CITY_GUESSR (element)->outputs, templ, name);
+}
+
+static void
+gst_city_guessr_release_pad (GstElement *element, GstPad *pad)
+{
+  gst_city_guessr_outputs_release_pad (GST_CITY_GUESSR (element)->outputs, pad);
 }
 
 /* ---- states ---- */
@@ -456,107 +373,72 @@ set_active_device (GstCityGuessr *self, const gchar *device)
 }
 
 static void
-post_no_engine (GstCityGuessr *self, const gchar *model, const GError *error)
+engine_loaded (GstElement *element, CgEngine *engine)
 {
-  gint code = GST_RESOURCE_ERROR_FAILED;
-
-  if (error->domain == CG_ERROR) {
-    switch ((CgErrorCode)error->code) {
-    case CG_ERROR_NOT_FOUND:
-      code = GST_RESOURCE_ERROR_NOT_FOUND;
-      break;
-    case CG_ERROR_READ:
-      code = GST_RESOURCE_ERROR_OPEN_READ;
-      break;
-    case CG_ERROR_FORMAT:
-    case CG_ERROR_CONFIG:
-    case CG_ERROR_PLACES:
-    case CG_ERROR_TENSOR:
-      code = GST_RESOURCE_ERROR_READ;
-      break;
-    case CG_ERROR_UNSUPPORTED:
-      code = GST_RESOURCE_ERROR_SETTINGS;
-      break;
-    default:
-      break;
-    }
-  }
-  gst_element_message_full (
-      GST_ELEMENT (self), GST_MESSAGE_ERROR, GST_RESOURCE_ERROR, code, g_strdup (error->message),
-      g_strdup_printf ("no engine for the model “%s”", model), __FILE__, GST_FUNCTION, __LINE__);
+  set_active_device (GST_CITY_GUESSR (element), cg_engine_describe (engine));
 }
 
-/* Opens the engine for the settings, or says why not. */
+/* Puts the property "caption-template" into force. */
 static gboolean
-open_engine (GstCityGuessr *self)
+adopt_caption (GstCityGuessr *self, GError **error)
 {
-  CgEngineOptions options = {
-    .null_delay_us = GPOINTER_TO_UINT (g_object_get_data (G_OBJECT (self), NULL_DELAY_DATA)),
-    .null_fail_at = GPOINTER_TO_UINT (g_object_get_data (G_OBJECT (self), NULL_FAIL_DATA)),
-  };
-  g_autofree gchar *model = NULL;
-  g_autoptr (GError) error = NULL;
-  CgEngine *engine;
+  g_autofree gchar *text = NULL;
+  GstCityGuessrCaption *caption;
 
   GST_OBJECT_LOCK (self);
-  model = g_strdup (self->settings.model);
+  text = g_strdup (self->settings.caption_template);
+  GST_OBJECT_UNLOCK (self);
+  caption = gst_city_guessr_caption_new (text ? text : "", error);
+  if (caption)
+    gst_city_guessr_outputs_set_caption (self->outputs, caption);
+  return caption != NULL;
+}
+
+static guint
+null_option (GstCityGuessr *self, const gchar *name)
+{
+  return GPOINTER_TO_UINT (g_object_get_data (G_OBJECT (self), name));
+}
+
+static gboolean
+start (GstCityGuessr *self)
+{
+  CgEngineOptions options = {
+    .null_delay_us = null_option (self, NULL_DELAY_DATA),
+    .null_fail_at = null_option (self, NULL_FAIL_DATA),
+    .null_lose_at = null_option (self, NULL_LOSE_DATA),
+    .null_load_us = null_option (self, NULL_LOAD_DATA),
+  };
+  g_autoptr (GError) error = NULL;
+
+  if (!adopt_caption (self, &error)) {
+    GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
+                       ("The property “caption-template” is wrong: %s", error->message), (NULL));
+    return FALSE;
+  }
+  GST_OBJECT_LOCK (self);
   options.device = self->settings.device;
   options.precision = self->settings.precision;
   options.threads = self->settings.cpu_threads;
   GST_OBJECT_UNLOCK (self);
-
-  if (model == NULL || *model == '\0') {
-    GST_ELEMENT_ERROR (self, RESOURCE, NOT_FOUND,
-                       ("No model is set. Set the property “model” of cityguessr, or the "
-                        "environment variable " GST_CITY_GUESSR_MODEL_VARIABLE
-                        ", to a model file (.safetensors), "
-                        "or to “generated:small-16:1” for an untrained one."),
-                       ("the property “model” is empty"));
+  g_clear_pointer (&self->tagged_place, g_free);
+  if (!gst_city_guessr_analysis_start (self->analysis, &options))
     return FALSE;
-  }
-  engine = cg_engine_get (model, &options, &error);
-  if (engine == NULL) {
-    post_no_engine (self, model, error);
-    return FALSE;
-  }
-  /* The old one is given back only now: if it is the same, nothing is loaded again. */
-  g_clear_pointer (&self->engine, cg_engine_unref);
-  self->engine = engine;
-  set_active_device (self, cg_engine_describe (engine));
+  gst_city_guessr_outputs_start (self->outputs, CAPTION_STEP);
   return TRUE;
 }
 
+/* A pad that is being activated takes buffers already before this is called: the stream lock keeps
+ * them out. */
 static gboolean
 gst_city_guessr_start (GstBaseTransform *trans)
 {
-  GstCityGuessr *self = GST_CITY_GUESSR (trans);
-  g_autoptr (GError) error = NULL;
-  GstClockTime interval;
-  const CgModel *model;
+  gboolean started;
 
-  if (!open_engine (self))
-    return FALSE;
-  model = cg_engine_model (self->engine);
-  GST_OBJECT_LOCK (self);
-  interval = self->settings.sample_interval;
-  self->counts = (Counts){ 0 };
-  self->live = FALSE;
-  GST_OBJECT_UNLOCK (self);
-  if (interval == 0)
-    interval = (GstClockTime)(model->sample_interval * GST_SECOND + 0.5);
-
-  self->sampler = gst_city_guessr_sampler_new (model->geometry.frames, interval,
-                                               (GDestroyNotify)cg_sample_unref);
-  gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
-  self->consecutive_failures = 0;
-  self->told_untimed = self->told_backwards = FALSE;
-  g_atomic_int_set (&self->mode_changed, TRUE);
-  if (gst_city_guessr_answers_open (self->answers, self->engine, &error))
-    return TRUE;
-  GST_ELEMENT_ERROR (self, RESOURCE, FAILED,
-                     ("The thread that answers could not be started: %s", error->message), (NULL));
-  g_clear_pointer (&self->sampler, gst_city_guessr_sampler_free);
-  return FALSE;
+  GST_PAD_STREAM_LOCK (GST_BASE_TRANSFORM_SINK_PAD (trans));
+  started = start (GST_CITY_GUESSR (trans));
+  GST_PAD_STREAM_UNLOCK (GST_BASE_TRANSFORM_SINK_PAD (trans));
+  return started;
 }
 
 static gboolean
@@ -564,8 +446,8 @@ gst_city_guessr_stop (GstBaseTransform *trans)
 {
   GstCityGuessr *self = GST_CITY_GUESSR (trans);
 
-  gst_city_guessr_answers_close (self->answers);
-  g_clear_pointer (&self->sampler, gst_city_guessr_sampler_free);
+  gst_city_guessr_analysis_stop (self->analysis);
+  gst_city_guessr_outputs_stop (self->outputs);
   return TRUE;
 }
 
@@ -576,10 +458,10 @@ gst_city_guessr_change_state (GstElement *element, GstStateChange transition)
   GstStateChangeReturn result;
 
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
-    gst_city_guessr_answers_cancel (self->answers);
+    gst_city_guessr_analysis_cancel (self->analysis);
   result = GST_ELEMENT_CLASS (gst_city_guessr_parent_class)->change_state (element, transition);
   if (transition == GST_STATE_CHANGE_READY_TO_NULL) {
-    g_clear_pointer (&self->engine, cg_engine_unref);
+    gst_city_guessr_analysis_close (self->analysis);
     set_active_device (self, NULL);
   }
   return result;
@@ -590,39 +472,66 @@ gst_city_guessr_change_state (GstElement *element, GstStateChange transition)
 static GstStructure *
 stats_to_structure (GstCityGuessr *self)
 {
-  GstCityGuessrAnswersStats stats;
-  Counts counts;
-  gboolean live;
+  GstCityGuessrAnalysisStats stats;
 
-  GST_OBJECT_LOCK (self);
-  counts = self->counts;
-  live = self->live;
-  GST_OBJECT_UNLOCK (self);
-  gst_city_guessr_answers_get_stats (self->answers, &stats);
+  gst_city_guessr_analysis_get_stats (self->analysis, &stats);
   /* clang-format off */
   return gst_structure_new ("cityguessr-stats",
-                            "frames", G_TYPE_UINT64, counts.frames,
-                            "untimed-frames", G_TYPE_UINT64, counts.untimed_frames,
-                            "samples", G_TYPE_UINT64, counts.samples,
-                            "failed-samples", G_TYPE_UINT64, counts.failed_samples,
-                            "windows", G_TYPE_UINT64, stats.windows,
-                            "answered", G_TYPE_UINT64, stats.answered,
-                            "failed", G_TYPE_UINT64, stats.failed,
-                            "dropped", G_TYPE_UINT64, stats.dropped,
-                            "flushed", G_TYPE_UINT64, stats.flushed,
-                            "pending", G_TYPE_UINT, stats.pending,
-                            "live", G_TYPE_BOOLEAN, live,
-                            "latency", G_TYPE_UINT64, stats.latency,
-                            "max-latency", G_TYPE_UINT64, stats.max_latency,
+                            "frames", G_TYPE_UINT64, stats.frames,
+                            "untimed-frames", G_TYPE_UINT64, stats.untimed_frames,
+                            "unseen-frames", G_TYPE_UINT64, stats.unseen_frames,
+                            "samples", G_TYPE_UINT64, stats.samples,
+                            "failed-samples", G_TYPE_UINT64, stats.failed_samples,
+                            "cuts", G_TYPE_UINT64, stats.cuts,
+                            "windows", G_TYPE_UINT64, stats.windows.windows,
+                            "answered", G_TYPE_UINT64, stats.windows.answered,
+                            "failed", G_TYPE_UINT64, stats.windows.failed,
+                            "dropped", G_TYPE_UINT64, stats.windows.dropped,
+                            "flushed", G_TYPE_UINT64, stats.windows.flushed,
+                            "pending", G_TYPE_UINT, stats.windows.pending,
+                            "live", G_TYPE_BOOLEAN, stats.live,
+                            "latency", G_TYPE_UINT64, stats.windows.latency,
+                            "max-latency", G_TYPE_UINT64, stats.windows.max_latency,
                             NULL);
   /* clang-format on */
+}
+
+/* What takes more than to be stored. */
+static void
+put_into_force (GstCityGuessr *self, guint id)
+{
+  g_autoptr (GError) error = NULL;
+  GstCityGuessrCaptionTiming timing;
+
+  switch (id) {
+  case GST_CITY_GUESSR_SETTING_PROCESSING_MODE:
+    gst_city_guessr_analysis_latency_changed (self->analysis);
+    break;
+  case GST_CITY_GUESSR_SETTING_CAPTION_TEMPLATE:
+    /* Before READY->PAUSED it is told as an ERROR, there. */
+    if (!adopt_caption (self, &error) && GST_STATE (self) >= GST_STATE_PAUSED)
+      GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
+                           ("The property “caption-template” is wrong, and the one before stays in "
+                            "force: %s",
+                            error->message),
+                           (NULL));
+    break;
+  case GST_CITY_GUESSR_SETTING_CAPTION_TIMING:
+    GST_OBJECT_LOCK (self);
+    timing = self->settings.caption_timing;
+    GST_OBJECT_UNLOCK (self);
+    gst_city_guessr_outputs_set_caption_timing (self->outputs, timing);
+    break;
+  default:
+    gst_city_guessr_analysis_settings_changed (self->analysis);
+    break;
+  }
 }
 
 static void
 gst_city_guessr_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   GstCityGuessr *self = GST_CITY_GUESSR (object);
-  CgDecodeOptions options;
 
   if (id >= GST_CITY_GUESSR_SETTING_END) {
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -630,11 +539,8 @@ gst_city_guessr_set_property (GObject *object, guint id, const GValue *value, GP
   }
   GST_OBJECT_LOCK (self);
   gst_city_guessr_settings_set (&self->settings, id, value);
-  options = self->settings.decode;
   GST_OBJECT_UNLOCK (self);
-  gst_city_guessr_answers_set_options (self->answers, &options);
-  if (id == GST_CITY_GUESSR_SETTING_PROCESSING_MODE)
-    g_atomic_int_set (&self->mode_changed, TRUE);
+  put_into_force (self, id);
 }
 
 static void
@@ -660,8 +566,10 @@ static void
 gst_city_guessr_init (GstCityGuessr *self)
 {
   gst_city_guessr_settings_init (&self->settings);
-  self->answers = gst_city_guessr_answers_new (GST_ELEMENT (self));
-  gst_city_guessr_answers_set_options (self->answers, &self->settings.decode);
+  self->outputs = gst_city_guessr_outputs_new (GST_ELEMENT (self));
+  self->analysis = gst_city_guessr_analysis_new (GST_ELEMENT (self), &self->settings, self->outputs,
+                                                 engine_loaded);
+  adopt_caption (self, NULL);
   gst_base_transform_set_in_place (GST_BASE_TRANSFORM (self), TRUE);
 }
 
@@ -670,10 +578,11 @@ gst_city_guessr_finalize (GObject *object)
 {
   GstCityGuessr *self = GST_CITY_GUESSR (object);
 
-  gst_city_guessr_answers_free (self->answers);
-  g_clear_pointer (&self->engine, cg_engine_unref);
+  gst_city_guessr_analysis_free (self->analysis);
+  gst_city_guessr_outputs_free (self->outputs);
   gst_city_guessr_settings_clear (&self->settings);
   g_free (self->active_device);
+  g_free (self->tagged_place);
   G_OBJECT_CLASS (gst_city_guessr_parent_class)->finalize (object);
 }
 
@@ -683,8 +592,8 @@ install_read_only_properties (GObjectClass *klass)
   /**
    * GstCityGuessr:active-device:
    *
-   * What computes now, as in "cpu avx512 fp32, 2 threads"; NULL while no engine is open (before
-   * READY->PAUSED and after READY->NULL).
+   * What computes now, as in "cpu avx512 fp32, 2 threads"; NULL while there is no engine (until the
+   * model is loaded, and after READY->NULL).
    *
    * Since: 0.1
    */
@@ -697,8 +606,10 @@ install_read_only_properties (GObjectClass *klass)
    *
    * Totals since READY->PAUSED, in a structure "cityguessr-stats":
    *
-   * * #guint64 `frames`; of these `untimed-frames` had no PTS
-   * * #guint64 `samples`; `failed-samples`: pictures that could not be converted
+   * * #guint64 `frames`; of these `untimed-frames` had no PTS, and `unseen-frames` came live before
+   * the model was loaded
+   * * #guint64 `samples`; `failed-samples`: pictures that could not be converted; `cuts`: samples
+   * with which a new shot began
    * * #guint64 `windows` = `answered` + `failed` + `dropped` (live) + `flushed` (by a flush or a
    * state change) + #guint `pending`
    * * #gboolean `live`: whether windows may be dropped
@@ -724,6 +635,7 @@ gst_city_guessr_class_init (GstCityGuessrClass *klass)
 
   GST_DEBUG_CATEGORY_INIT (city_guessr_debug, "cityguessr", 0, "CityGuessr");
   gst_city_guessr_report_register_meta ();
+  gst_city_guessr_tags_register ();
 
   object_class->set_property = gst_city_guessr_set_property;
   object_class->get_property = gst_city_guessr_get_property;
@@ -732,12 +644,15 @@ gst_city_guessr_class_init (GstCityGuessrClass *klass)
   install_read_only_properties (object_class);
 
   element_class->change_state = gst_city_guessr_change_state;
+  element_class->request_new_pad = gst_city_guessr_request_new_pad;
+  element_class->release_pad = gst_city_guessr_release_pad;
   gst_element_class_set_static_metadata (
       element_class, "CityGuessr", "Filter/Analyzer/Video",
       "Tells the city, state, country and continent where a video was filmed",
       "The CityGuessr for GStreamer authors");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
+  gst_city_guessr_outputs_add_templates (element_class);
 
   trans_class->passthrough_on_same_caps = FALSE;
   trans_class->transform_ip_on_passthrough = FALSE;

@@ -3,11 +3,13 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "gstcityguessr.h"
+#include "gstcityguessroverlay.h"
 
 static gboolean
 plugin_init (GstPlugin *plugin)
 {
-  return GST_ELEMENT_REGISTER (cityguessr, plugin);
+  return GST_ELEMENT_REGISTER (cityguessr, plugin) &&
+         GST_ELEMENT_REGISTER (cityguessroverlay, plugin);
 }
 
 GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, cityguessr,

@@ -37,6 +37,26 @@ set_confidences (GstStructure *structure, const CgAnswer *answer)
     gst_structure_set (structure, fields[level], G_TYPE_DOUBLE, answer->probability[level], NULL);
 }
 
+/* The fields from city to horizontal-error. */
+static void
+set_place (GstStructure *structure, const CgPlaces *places, const CgAnswer *answer)
+{
+  set_names (structure, places, answer);
+  set_confidences (structure, answer);
+  gst_structure_set (structure, "latitude", G_TYPE_DOUBLE, answer->latitude, "longitude",
+                     G_TYPE_DOUBLE, answer->longitude, "horizontal-error", G_TYPE_DOUBLE,
+                     answer->horizontal_error, NULL);
+}
+
+static void
+set_tracked (GstStructure *structure, const CgPlaces *places, const CgAnswer *tracked)
+{
+  g_autoptr (GstStructure) place = gst_structure_new_empty ("place");
+
+  set_place (place, places, tracked);
+  gst_structure_set (structure, "tracked", GST_TYPE_STRUCTURE, place, NULL);
+}
+
 static GstStructure *
 prediction_new (const CgPlaces *places, CgLevel level, guint rank, const CgPrediction *prediction)
 {
@@ -75,7 +95,7 @@ set_predictions (GstStructure *structure, const CgPlaces *places, const CgAnswer
 
 GstStructure *
 gst_city_guessr_report_new (const GstCityGuessrReport *report, const CgModel *model,
-                            const CgAnswer *answer)
+                            const CgAnswer *answer, const CgAnswer *tracked)
 {
   GstClockTime stream_time, running_time;
   GstStructure *structure;
@@ -91,18 +111,14 @@ gst_city_guessr_report_new (const GstCityGuessrReport *report, const CgModel *mo
                                  "samples", G_TYPE_UINT, report->samples,
                                  "partial", G_TYPE_BOOLEAN, report->partial,
                                  NULL);
-  set_names (structure, model->places, answer);
-  set_confidences (structure, answer);
-  gst_structure_set (structure,
-                     "latitude", G_TYPE_DOUBLE, answer->latitude,
-                     "longitude", G_TYPE_DOUBLE, answer->longitude,
-                     "horizontal-error", G_TYPE_DOUBLE, answer->horizontal_error,
-                     NULL);
+  set_place (structure, model->places, answer);
   if (answer->scene >= 0)
     gst_structure_set (structure,
                        "scene", G_TYPE_STRING, model->scenes[answer->scene],
                        "scene-confidence", G_TYPE_DOUBLE, answer->scene_probability,
                        NULL);
+  gst_structure_set (structure, "stable", G_TYPE_BOOLEAN, report->stable, NULL);
+  set_tracked (structure, model->places, tracked);
   set_predictions (structure, model->places, answer);
   gst_structure_set (structure,
                      "device", G_TYPE_STRING, report->device,

@@ -6,7 +6,8 @@
  *   window-id                  guint64: counts windows from 0 since READY->PAUSED; a dropped one
  *                              leaves a hole
  *   samples                    guint: different samples in the window
- *   partial                    gboolean: there were fewer samples than the model takes
+ *   partial                    gboolean: there were fewer samples than the model takes, or it is an
+ *                              early window of a stretch that has had no full one yet
  *   [city, state, country,     string; absent when withheld (country-code also if unknown)
  *    country-code, continent]
  *   {city,state,country,       double, 0..1, calibrated; also of a withheld level
@@ -14,6 +15,9 @@
  *   latitude, longitude        double: degrees, WGS84
  *   horizontal-error           double: metres that hold 90 %
  *   [scene, scene-confidence]  string, double; if the model has a scene head
+ *   stable                     gboolean: the tracked place is (track.h)
+ *   tracked                    GstStructure "place": the place as the filter over time sees it
+ *                              (track.h): the fields from city to horizontal-error, as above
  *   predictions                GstValueArray of structures "prediction", by level from city to
  *                              continent, by rank from 0: level (string), rank (guint), label
  *                              (string: the model's own spelling, unique in its level), name
@@ -48,7 +52,7 @@ typedef struct {
   const GstSegment *segment;
   guint64 window_id;
   guint samples;
-  gboolean partial;
+  gboolean partial, stable;
   const gchar *device;
   GstClockTime latency;
 } GstCityGuessrReport;
@@ -58,9 +62,10 @@ typedef struct {
 void gst_city_guessr_report_times (const GstSegment *segment, GstClockTime start,
                                    GstClockTime *stream_time, GstClockTime *running_time);
 
-/** gst_city_guessr_report_new: Returns: (transfer full): the structure above. Any thread. */
+/** gst_city_guessr_report_new: @answer: of the window; @tracked: of the filter over time.
+ * Returns: (transfer full): the structure above. Any thread. */
 GstStructure *gst_city_guessr_report_new (const GstCityGuessrReport *report, const CgModel *model,
-                                          const CgAnswer *answer);
+                                          const CgAnswer *answer, const CgAnswer *tracked);
 
 /** gst_city_guessr_report_register_meta: makes the meta known to GStreamer. Any thread, any number
  * of times. */

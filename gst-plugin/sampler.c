@@ -27,7 +27,8 @@ struct _GstCityGuessrSampler {
 
   guint level;           /* the grid in use */
   gboolean full_window;  /* the stretch has had one */
-  guint uncovered;       /* samples since the last window, once there was one */
+  guint uncovered;       /* samples since the last window */
+  GstClockTime early;    /* the stretch must be this long for its next early window */
   GstClockTime origin;   /* t0; NONE before the first sample */
   guint64 last_cell;     /* cell of the newest sample */
   GstClockTime last_pts; /* of the newest frame; NONE before the first */
@@ -67,6 +68,7 @@ gst_city_guessr_sampler_restart (GstCityGuessrSampler *sampler)
   sampler->level = FINEST;
   sampler->full_window = FALSE;
   sampler->uncovered = 0;
+  sampler->early = sampler->interval;
   sampler->origin = GST_CLOCK_TIME_NONE;
   sampler->last_cell = 0;
   sampler->last_pts = sampler->last_end = GST_CLOCK_TIME_NONE;
@@ -181,9 +183,10 @@ gst_city_guessr_sampler_add (GstCityGuessrSampler *sampler, gpointer sample, gui
     memmove (sampler->held, sampler->held + 1, sampler->n_held * sizeof (Held));
   }
   sampler->held[sampler->n_held++] = held;
+  sampler->uncovered++;
 
   if (sampler->full_window) {
-    if (++sampler->uncovered < hop)
+    if (sampler->uncovered < hop)
       return FALSE;
   } else {
     if (count_on_grid (sampler) < sampler->frames) {
@@ -203,8 +206,27 @@ gboolean
 gst_city_guessr_sampler_last_window (GstCityGuessrSampler *sampler, guint min_samples,
                                      GstCityGuessrSpan *span)
 {
-  if (sampler->full_window ? sampler->uncovered == 0 : sampler->n_held < MAX (min_samples, 1))
+  if (sampler->uncovered == 0 || (!sampler->full_window && sampler->n_held < MAX (min_samples, 1)))
     return FALSE;
   fill_span (sampler, 0, sampler->n_held, span);
+  return TRUE;
+}
+
+gboolean
+gst_city_guessr_sampler_early_window (GstCityGuessrSampler *sampler, guint min_samples,
+                                      GstCityGuessrSpan *span)
+{
+  GstClockTime length;
+
+  if (sampler->full_window || sampler->n_held < MAX (min_samples, 1))
+    return FALSE;
+  length = sampler->held[sampler->n_held - 1].pts - sampler->origin + sampler->tolerance;
+  if (length < sampler->early)
+    return FALSE;
+  while (sampler->early <= length)
+    sampler->early *= 2;
+  sampler->uncovered = 0;
+  fill_span (sampler, 0, sampler->n_held, span);
+  span->partial = TRUE;
   return TRUE;
 }

@@ -26,6 +26,10 @@
  *  - before it, with n >= min_samples held: position i of the window takes the held sample number
  *    floor (i (n - 1) / (frames - 1) + 1/2), and the window is partial if n < frames.
  *
+ * Early windows, for who asks for them: while the first window is not full and n >= min_samples are
+ * held, one more such window when the stretch has become one interval long, and each time that its
+ * length has doubled since. They are always partial: better ones follow.
+ *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #pragma once
@@ -40,7 +44,7 @@ typedef struct _GstCityGuessrSampler GstCityGuessrSampler;
  * @samples: [frames], oldest first; one may stand several times. Borrowed: valid until the next
  * call that changes the sampler
  * @distinct: how many different samples these are
- * @partial: there were fewer than `frames`
+ * @partial: there were fewer than `frames`, or it is an early window
  * @start: PTS of the first sample
  * @end: PTS + duration of the last one (its PTS if the duration is unknown) */
 typedef struct {
@@ -82,6 +86,11 @@ gboolean gst_city_guessr_sampler_add (GstCityGuessrSampler *sampler, gpointer sa
  * Returns: whether there is one; then @span is set. Changes nothing. */
 gboolean gst_city_guessr_sampler_last_window (GstCityGuessrSampler *sampler, guint min_samples,
                                               GstCityGuessrSpan *span);
+
+/** gst_city_guessr_sampler_early_window: after an add that completed no window.
+ * Returns: whether an early window is due; then @span is set. */
+gboolean gst_city_guessr_sampler_early_window (GstCityGuessrSampler *sampler, guint min_samples,
+                                               GstCityGuessrSpan *span);
 
 /** gst_city_guessr_sampler_restart: forgets everything; the next frame begins a stretch. */
 void gst_city_guessr_sampler_restart (GstCityGuessrSampler *sampler);

@@ -11,10 +11,16 @@
 #define DEFAULT_SAMPLE_INTERVAL 0
 #define DEFAULT_HOP 2
 #define DEFAULT_MIN_SAMPLES 4
+#define DEFAULT_EARLY_RESULTS FALSE
 #define DEFAULT_DECODING CG_DECODING_MARGINAL
 #define DEFAULT_TOP_K 5
 #define DEFAULT_MIN_CONFIDENCE 0.0
+#define DEFAULT_TRACK_MEMORY (600 * GST_SECOND)
 #define DEFAULT_PROCESSING_MODE GST_CITY_GUESSR_MODE_AUTO
+#define DEFAULT_ON_DEVICE_LOSS GST_CITY_GUESSR_LOSS_FALLBACK
+#define DEFAULT_POST_TAGS GST_CITY_GUESSR_TAGS_NONE
+#define DEFAULT_CAPTION_TEMPLATE GST_CITY_GUESSR_DEFAULT_CAPTION
+#define DEFAULT_CAPTION_TIMING GST_CITY_GUESSR_CAPTION_VIDEO
 
 #define MAX_CPU_THREADS 1024
 #define MAX_SAMPLE_INTERVAL (3600 * GST_SECOND)
@@ -88,6 +94,53 @@ mode_get_type (void)
 
   if (g_once_init_enter (&type))
     g_once_init_leave (&type, g_enum_register_static ("GstCityGuessrProcessingMode", values));
+  return type;
+}
+
+static GType
+on_device_loss_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { GST_CITY_GUESSR_LOSS_FALLBACK, "The CPU takes over, with a WARNING", "fallback" },
+    { GST_CITY_GUESSR_LOSS_ERROR, "The stream ends with an ERROR", "error" },
+    { 0, NULL, NULL },
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstCityGuessrOnDeviceLoss", values));
+  return type;
+}
+
+static GType
+post_tags_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { GST_CITY_GUESSR_TAGS_NONE, "No tags", "none" },
+    { GST_CITY_GUESSR_TAGS_FINAL, "Once, before EOS: for files", "final" },
+    { GST_CITY_GUESSR_TAGS_ON_CHANGE, "Each time that the stable place is another", "on-change" },
+    { 0, NULL, NULL },
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstCityGuessrPostTags", values));
+  return type;
+}
+
+static GType
+caption_timing_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { GST_CITY_GUESSR_CAPTION_VIDEO, "From when it is known: for overlays and muxers", "video" },
+    { GST_CITY_GUESSR_CAPTION_WINDOW, "The time it is about, a window late: for subtitle files",
+      "window" },
+    { 0, NULL, NULL },
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstCityGuessrCaptionTiming", values));
   return type;
 }
 
@@ -196,6 +249,38 @@ install_sampling (GObjectClass *klass)
       g_param_spec_uint ("min-samples", "Minimum of samples",
                          "Samples from which on a stream too short for a window is answered", 1,
                          CG_MAX_FRAMES, DEFAULT_MIN_SAMPLES, FLAGS_PLAYING));
+}
+
+static void
+install_behaviour (GObjectClass *klass)
+{
+  /**
+   * GstCityGuessr:early-results:
+   *
+   * Answers before the first window is full, from #GstCityGuessr:min-samples samples on: when the
+   * video is one #GstCityGuessr:sample-interval long, and each time that its length has doubled
+   * since. The model was not trained for such short windows; they are marked partial.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (
+      klass, GST_CITY_GUESSR_SETTING_EARLY_RESULTS,
+      g_param_spec_boolean ("early-results", "Early results",
+                            "Answers before the first window is full, marked partial",
+                            DEFAULT_EARLY_RESULTS, FLAGS_PLAYING));
+
+  /**
+   * GstCityGuessr:on-device-loss:
+   *
+   * What happens when the device that computes is lost while the stream runs: the CPU takes over,
+   * or the stream ends. Without a CPU to fall back to (the device was the CPU) it is an ERROR.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (
+      klass, GST_CITY_GUESSR_SETTING_ON_DEVICE_LOSS,
+      g_param_spec_enum ("on-device-loss", "On device loss", "What happens when the device is lost",
+                         on_device_loss_get_type (), DEFAULT_ON_DEVICE_LOSS, FLAGS_PLAYING));
 
   /**
    * GstCityGuessr:processing-mode:
@@ -210,6 +295,56 @@ install_sampling (GObjectClass *klass)
       g_param_spec_enum ("processing-mode", "Processing mode",
                          "Whether video may wait for answers or windows may be dropped",
                          mode_get_type (), DEFAULT_PROCESSING_MODE, FLAGS_PLAYING));
+}
+
+static void
+install_outputs (GObjectClass *klass)
+{
+  /**
+   * GstCityGuessr:post-tags:
+   *
+   * Whether the tracked place is sent as GStreamer's geo tags, of GLOBAL scope. Muxers keep the
+   * first place they are told, so "final" tells it once, before EOS: right for files (but not for
+   * fragmented or streamed ones, whose header is written by then). A place that upstream knows, as
+   * from GPS, is not overruled. "on-change"
+   * tells each stable place that is not the one told last: right for applications.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (
+      klass, GST_CITY_GUESSR_SETTING_POST_TAGS,
+      g_param_spec_enum ("post-tags", "Post tags", "When the place is sent as geo tags",
+                         post_tags_get_type (), DEFAULT_POST_TAGS, FLAGS_PLAYING));
+
+  /**
+   * GstCityGuessr:caption-template:
+   *
+   * What the pad text_src says: {field} stands for a field of the answer, [ ] encloses what is left
+   * out if a field in it is absent, as in "[{city}, ]{country} {confidence:%}". Its rules stand in
+   * caption.h. One that is wrong is an ERROR at READY->PAUSED, and later a WARNING: the template
+   * before it stays in force.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (
+      klass, GST_CITY_GUESSR_SETTING_CAPTION_TEMPLATE,
+      g_param_spec_string ("caption-template", "Caption template",
+                           "What the captions say: {city}, {country}, {confidence:%} and others",
+                           DEFAULT_CAPTION_TEMPLATE, FLAGS_PLAYING));
+
+  /**
+   * GstCityGuessr:caption-timing:
+   *
+   * When the pad text_src says it: from the frame on at which the answer is known, or at the time
+   * that the answer is about. The latter comes a window late, so no overlay or muxer may wait for
+   * it: it is for subtitle files.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (
+      klass, GST_CITY_GUESSR_SETTING_CAPTION_TIMING,
+      g_param_spec_enum ("caption-timing", "Caption timing", "What the times of captions mean",
+                         caption_timing_get_type (), DEFAULT_CAPTION_TIMING, FLAGS_PLAYING));
 }
 
 static void
@@ -253,6 +388,21 @@ install_decoding (GObjectClass *klass)
           "min-confidence", "Minimum of confidence",
           "Probability (0..1) under which a level is withheld, and every finer one", 0.0, 1.0,
           DEFAULT_MIN_CONFIDENCE, FLAGS_PLAYING));
+
+  /**
+   * GstCityGuessr:track-memory:
+   *
+   * The time constant, in nanoseconds, with which the filter over time forgets: the longer, the
+   * steadier is the field "tracked". 0: each window by itself.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (
+      klass, GST_CITY_GUESSR_SETTING_TRACK_MEMORY,
+      g_param_spec_uint64 ("track-memory", "Track memory",
+                           "Time in nanoseconds with which the filter over time forgets (0 = no "
+                           "filter)",
+                           0, G_MAXINT64, DEFAULT_TRACK_MEMORY, FLAGS_PLAYING));
 }
 
 void
@@ -260,11 +410,16 @@ gst_city_guessr_settings_install (GObjectClass *klass)
 {
   install_model_and_device (klass);
   install_sampling (klass);
+  install_behaviour (klass);
   install_decoding (klass);
+  install_outputs (klass);
   gst_type_mark_as_plugin_api (device_get_type (), 0);
   gst_type_mark_as_plugin_api (precision_get_type (), 0);
   gst_type_mark_as_plugin_api (decoding_get_type (), 0);
   gst_type_mark_as_plugin_api (mode_get_type (), 0);
+  gst_type_mark_as_plugin_api (on_device_loss_get_type (), 0);
+  gst_type_mark_as_plugin_api (post_tags_get_type (), 0);
+  gst_type_mark_as_plugin_api (caption_timing_get_type (), 0);
 }
 
 /* ---- values ---- */
@@ -280,8 +435,16 @@ gst_city_guessr_settings_init (GstCityGuessrSettings *settings)
     .sample_interval = DEFAULT_SAMPLE_INTERVAL,
     .hop = DEFAULT_HOP,
     .min_samples = DEFAULT_MIN_SAMPLES,
-    .decode = { DEFAULT_DECODING, DEFAULT_TOP_K, DEFAULT_MIN_CONFIDENCE },
+    .early_results = DEFAULT_EARLY_RESULTS,
+    .answers = {
+      .decode = { DEFAULT_DECODING, DEFAULT_TOP_K, DEFAULT_MIN_CONFIDENCE },
+      .track_memory = DEFAULT_TRACK_MEMORY,
+    },
     .mode = DEFAULT_PROCESSING_MODE,
+    .on_device_loss = DEFAULT_ON_DEVICE_LOSS,
+    .post_tags = DEFAULT_POST_TAGS,
+    .caption_template = g_strdup (DEFAULT_CAPTION_TEMPLATE),
+    .caption_timing = DEFAULT_CAPTION_TIMING,
   };
 }
 
@@ -289,6 +452,7 @@ void
 gst_city_guessr_settings_clear (GstCityGuessrSettings *settings)
 {
   g_clear_pointer (&settings->model, g_free);
+  g_clear_pointer (&settings->caption_template, g_free);
 }
 
 void
@@ -318,16 +482,35 @@ gst_city_guessr_settings_set (GstCityGuessrSettings *settings, guint id, const G
     settings->min_samples = g_value_get_uint (value);
     break;
   case GST_CITY_GUESSR_SETTING_DECODING:
-    settings->decode.decoding = g_value_get_enum (value);
+    settings->answers.decode.decoding = g_value_get_enum (value);
     break;
   case GST_CITY_GUESSR_SETTING_TOP_K:
-    settings->decode.top_k = g_value_get_uint (value);
+    settings->answers.decode.top_k = g_value_get_uint (value);
     break;
   case GST_CITY_GUESSR_SETTING_MIN_CONFIDENCE:
-    settings->decode.min_confidence = g_value_get_double (value);
+    settings->answers.decode.min_confidence = g_value_get_double (value);
+    break;
+  case GST_CITY_GUESSR_SETTING_EARLY_RESULTS:
+    settings->early_results = g_value_get_boolean (value);
+    break;
+  case GST_CITY_GUESSR_SETTING_TRACK_MEMORY:
+    settings->answers.track_memory = g_value_get_uint64 (value);
     break;
   case GST_CITY_GUESSR_SETTING_PROCESSING_MODE:
     settings->mode = g_value_get_enum (value);
+    break;
+  case GST_CITY_GUESSR_SETTING_ON_DEVICE_LOSS:
+    settings->on_device_loss = g_value_get_enum (value);
+    break;
+  case GST_CITY_GUESSR_SETTING_POST_TAGS:
+    settings->post_tags = g_value_get_enum (value);
+    break;
+  case GST_CITY_GUESSR_SETTING_CAPTION_TEMPLATE:
+    g_free (settings->caption_template);
+    settings->caption_template = g_value_dup_string (value);
+    break;
+  case GST_CITY_GUESSR_SETTING_CAPTION_TIMING:
+    settings->caption_timing = g_value_get_enum (value);
     break;
   default:
     break;
@@ -360,16 +543,34 @@ gst_city_guessr_settings_get (const GstCityGuessrSettings *settings, guint id, G
     g_value_set_uint (value, settings->min_samples);
     break;
   case GST_CITY_GUESSR_SETTING_DECODING:
-    g_value_set_enum (value, settings->decode.decoding);
+    g_value_set_enum (value, settings->answers.decode.decoding);
     break;
   case GST_CITY_GUESSR_SETTING_TOP_K:
-    g_value_set_uint (value, settings->decode.top_k);
+    g_value_set_uint (value, settings->answers.decode.top_k);
     break;
   case GST_CITY_GUESSR_SETTING_MIN_CONFIDENCE:
-    g_value_set_double (value, settings->decode.min_confidence);
+    g_value_set_double (value, settings->answers.decode.min_confidence);
+    break;
+  case GST_CITY_GUESSR_SETTING_EARLY_RESULTS:
+    g_value_set_boolean (value, settings->early_results);
+    break;
+  case GST_CITY_GUESSR_SETTING_TRACK_MEMORY:
+    g_value_set_uint64 (value, settings->answers.track_memory);
     break;
   case GST_CITY_GUESSR_SETTING_PROCESSING_MODE:
     g_value_set_enum (value, settings->mode);
+    break;
+  case GST_CITY_GUESSR_SETTING_ON_DEVICE_LOSS:
+    g_value_set_enum (value, settings->on_device_loss);
+    break;
+  case GST_CITY_GUESSR_SETTING_POST_TAGS:
+    g_value_set_enum (value, settings->post_tags);
+    break;
+  case GST_CITY_GUESSR_SETTING_CAPTION_TEMPLATE:
+    g_value_set_string (value, settings->caption_template);
+    break;
+  case GST_CITY_GUESSR_SETTING_CAPTION_TIMING:
+    g_value_set_enum (value, settings->caption_timing);
     break;
   default:
     break;

@@ -6,8 +6,9 @@
 
 #include <gst/gst.h>
 
-#include "model/decode.h"
+#include "answers.h"
 #include "model/engine.h"
+#include "outputs.h"
 
 G_BEGIN_DECLS
 
@@ -17,6 +18,19 @@ typedef enum {
   GST_CITY_GUESSR_MODE_LIVE,
   GST_CITY_GUESSR_MODE_OFFLINE
 } GstCityGuessrMode;
+
+/** GstCityGuessrPostTags: see the property "post-tags". */
+typedef enum {
+  GST_CITY_GUESSR_TAGS_NONE,
+  GST_CITY_GUESSR_TAGS_FINAL,
+  GST_CITY_GUESSR_TAGS_ON_CHANGE
+} GstCityGuessrPostTags;
+
+/** GstCityGuessrOnDeviceLoss: see the property "on-device-loss". */
+typedef enum {
+  GST_CITY_GUESSR_LOSS_FALLBACK,
+  GST_CITY_GUESSR_LOSS_ERROR
+} GstCityGuessrOnDeviceLoss;
 
 /** GST_CITY_GUESSR_MODEL_VARIABLE: the environment variable that gives "model" its default. */
 #define GST_CITY_GUESSR_MODEL_VARIABLE "CITYGUESSR_MODEL"
@@ -30,8 +44,13 @@ typedef struct {
   GstClockTime sample_interval; /* 0: the model's */
   guint hop;
   guint min_samples;
-  CgDecodeOptions decode;
+  gboolean early_results;
+  GstCityGuessrAnswersOptions answers;
   GstCityGuessrMode mode;
+  GstCityGuessrOnDeviceLoss on_device_loss;
+  GstCityGuessrPostTags post_tags;
+  gchar *caption_template;
+  GstCityGuessrCaptionTiming caption_timing;
 } GstCityGuessrSettings;
 
 /** GstCityGuessrSetting: property numbers; the element's read-only ones follow. */
@@ -43,10 +62,16 @@ typedef enum {
   GST_CITY_GUESSR_SETTING_SAMPLE_INTERVAL,
   GST_CITY_GUESSR_SETTING_HOP,
   GST_CITY_GUESSR_SETTING_MIN_SAMPLES,
+  GST_CITY_GUESSR_SETTING_EARLY_RESULTS,
   GST_CITY_GUESSR_SETTING_DECODING,
   GST_CITY_GUESSR_SETTING_TOP_K,
   GST_CITY_GUESSR_SETTING_MIN_CONFIDENCE,
+  GST_CITY_GUESSR_SETTING_TRACK_MEMORY,
   GST_CITY_GUESSR_SETTING_PROCESSING_MODE,
+  GST_CITY_GUESSR_SETTING_ON_DEVICE_LOSS,
+  GST_CITY_GUESSR_SETTING_POST_TAGS,
+  GST_CITY_GUESSR_SETTING_CAPTION_TEMPLATE,
+  GST_CITY_GUESSR_SETTING_CAPTION_TIMING,
   GST_CITY_GUESSR_SETTING_END
 } GstCityGuessrSetting;
 

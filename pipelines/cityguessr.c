@@ -1,8 +1,9 @@
-/* The `cityguessr` command: looks into model files, makes untrained ones, measures the engines.
+/* The `cityguessr` command: looks into model files, makes untrained ones, measures the engines and the element.
  *
  *   cityguessr inspect FILE [--tensors] [--json]
  *   cityguessr generate PRESET -o FILE [--seed N]
  *   cityguessr bench ...
+ *   cityguessr bench-element ...
  *
  * Exit status: 0, 1 if it could not be done, 2 if it was called wrongly.
  *
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench-element.h"
 #include "bench.h"
 #include "model/model.h"
 #include "model/weights.h"
@@ -281,6 +283,7 @@ static const struct {
   { "inspect", "shows what a model file holds", inspect },
   { "generate", "writes a model file with untrained weights", generate },
   { "bench", "measures the engines on this machine", cg_bench_main },
+  { "bench-element", "measures the element in pipelines on this machine", cg_bench_element_main },
 };
 
 static GOptionContext *
@@ -288,7 +291,7 @@ command_context (const GOptionEntry *entries)
 {
   g_autoptr (GString) summary = g_string_new ("Commands:");
   for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
-    g_string_append_printf (summary, "\n  %-10s %s", commands[i].name, commands[i].summary);
+    g_string_append_printf (summary, "\n  %-14s %s", commands[i].name, commands[i].summary);
   g_string_append (summary, "\n\ncityguessr COMMAND --help tells more of each.");
 
   GOptionContext *context = g_option_context_new ("COMMAND [ARGUMENT...]");

@@ -20,7 +20,7 @@ element_new (guint delay_us)
 }
 
 void
-fixture_start (Fixture *fixture, GstElement *element, const gchar *mode)
+fixture_begin (Fixture *fixture, GstElement *element, const gchar *mode)
 {
   g_object_set (element, "sample-interval", 5 * FRAME_TIME, NULL);
   gst_util_set_object_arg (G_OBJECT (element), "processing-mode", mode);
@@ -30,6 +30,13 @@ fixture_start (Fixture *fixture, GstElement *element, const gchar *mode)
   gst_element_set_bus (element, fixture->bus);
   fixture->harness = gst_harness_new_with_element (element, "sink", "src");
   gst_harness_set_src_caps_str (fixture->harness, CAPS);
+}
+
+void
+fixture_start (Fixture *fixture, GstElement *element, const gchar *mode)
+{
+  fixture_begin (fixture, element, mode);
+  wait_for_engine (element);
 }
 
 void
@@ -68,6 +75,117 @@ push_event (Fixture *fixture, GstEvent *event)
   fail_unless (gst_harness_push_event (fixture->harness, event));
 }
 
+void
+need_plugins (const gchar *name, ...)
+{
+  va_list names;
+
+  va_start (names, name);
+  for (; name; name = va_arg (names, const gchar *)) {
+    g_autofree gchar *path = g_strdup_printf ("%s/libgst%s.so", SYSTEM_PLUGINS_DIR, name);
+    g_autoptr (GError) error = NULL;
+    g_autoptr (GstPlugin) plugin = gst_plugin_load_file (path, &error);
+
+    fail_unless (plugin != NULL, "%s", error ? error->message : path);
+  }
+  va_end (names);
+}
+
+/* ---- waiting ---- */
+
+gboolean
+wait_until (gboolean (*condition) (gpointer data), gpointer data)
+{
+  gint64 deadline = g_get_monotonic_time () + WAIT_SECONDS * SECONDS_TO_US;
+
+  while (!condition (data)) {
+    if (g_get_monotonic_time () > deadline)
+      return FALSE;
+    g_usleep (500);
+  }
+  return TRUE;
+}
+
+static gboolean
+has_engine (gpointer data)
+{
+  g_autofree gchar *device = NULL;
+
+  g_object_get (data, "active-device", &device, NULL);
+  return device != NULL;
+}
+
+void
+wait_for_engine (GstElement *element)
+{
+  fail_unless (wait_until (has_engine, element), "no engine after %u s", WAIT_SECONDS);
+}
+
+typedef struct {
+  Fixture *fixture;
+  const gchar *field;
+  guint64 least;
+} Total;
+
+static gboolean
+is_reached (gpointer data)
+{
+  const Total *wanted = data;
+
+  return total (wanted->fixture, wanted->field) >= wanted->least;
+}
+
+void
+wait_for_total (Fixture *fixture, const gchar *field, guint64 least)
+{
+  Total wanted = { fixture, field, least };
+
+  fail_unless (wait_until (is_reached, &wanted),
+               "%s is %" G_GUINT64_FORMAT " after %u s, not %" G_GUINT64_FORMAT, field,
+               total (fixture, field), WAIT_SECONDS, least);
+}
+
+static gpointer
+do_nothing (gpointer data)
+{
+  return data;
+}
+
+guint
+thread_count (void)
+{
+  static gsize begun;
+  GDir *dir;
+  guint n = 0;
+
+  /* With the first thread come those of a sanitizer, which stay. */
+  if (g_once_init_enter (&begun)) {
+    g_thread_join (g_thread_new ("first", do_nothing, NULL));
+    g_once_init_leave (&begun, 1);
+  }
+  dir = g_dir_open ("/proc/self/task", 0, NULL);
+  fail_unless (dir != NULL, "no /proc/self/task");
+  while (g_dir_read_name (dir))
+    n++;
+  g_dir_close (dir);
+  return n;
+}
+
+static gboolean
+has_no_more_threads (gpointer data)
+{
+  return thread_count () <= GPOINTER_TO_UINT (data);
+}
+
+void
+wait_for_threads (guint most)
+{
+  fail_unless (wait_until (has_no_more_threads, GUINT_TO_POINTER (most)), "%u threads, %u before",
+               thread_count (), most);
+}
+
+/* ---- what comes out ---- */
+
 GstMessage *
 next_message (Fixture *fixture, GstMessageType type)
 {
@@ -95,6 +213,24 @@ assert_no_message (Fixture *fixture, GstMessageType type)
   GstMessage *message = next_message (fixture, type);
 
   fail_unless (message == NULL, "unexpected: %s", message ? GST_MESSAGE_TYPE_NAME (message) : "");
+}
+
+gchar *
+take_answers (GstBus *bus)
+{
+  GString *text = g_string_new (NULL);
+  GstMessage *message;
+
+  while ((message = gst_bus_pop_filtered (bus, GST_MESSAGE_ELEMENT))) {
+    g_autoptr (GstStructure) structure = gst_structure_copy (gst_message_get_structure (message));
+    g_autofree gchar *line = NULL;
+
+    gst_structure_remove_field (structure, "latency");
+    line = gst_structure_to_string (structure);
+    g_string_append_printf (text, "%s\n", line);
+    gst_message_unref (message);
+  }
+  return g_string_free (text, FALSE);
 }
 
 guint64
@@ -147,7 +283,7 @@ expected_answer (const guint *frames, CgAnswer *answer)
   }
   cg_client_submit (client, cg_window_new (samples, FRAMES, NULL, NULL));
   window = cg_client_pop (client, -1);
-  fail_unless (cg_decode (cg_engine_model (engine), window->outputs, &decode, answer, NULL));
+  fail_unless (cg_decode (cg_engine_model (engine), window->outputs, &decode, answer, NULL, NULL));
   for (guint i = 0; i < FRAMES; i++)
     cg_sample_unref (samples[i]);
 }

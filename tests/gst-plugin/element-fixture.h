@@ -37,8 +37,9 @@ typedef struct {
 GstElement *element_new (guint delay_us);
 
 /** fixture_start: starts @element (transfer full) in @mode, with an interval of 5 frames: a window
- * spans the frames 0 … 35. */
+ * spans the frames 0 … 35. Waits until its engine is there. fixture_begin: does not wait. */
 void fixture_start (Fixture *fixture, GstElement *element, const gchar *mode);
+void fixture_begin (Fixture *fixture, GstElement *element, const gchar *mode);
 
 /** fixture_clear: stops it, and checks that nobody else holds it. */
 void fixture_clear (Fixture *fixture);
@@ -50,6 +51,29 @@ GstBuffer *picture_new (guint i);
 void push (Fixture *fixture, guint begin, guint n);
 void push_event (Fixture *fixture, GstEvent *event);
 
+/** need_plugins: loads plugins of the system by their names, up to NULL. The tests see none by
+ * themselves: scanning all of them takes longer than testing. */
+void need_plugins (const gchar *name, ...) G_GNUC_NULL_TERMINATED;
+
+/* ---- waiting ---- */
+
+/** WAIT_SECONDS: the patience of every wait. What takes longer is a hang. */
+#define WAIT_SECONDS 30
+
+/** wait_until: whether @condition of @data becomes TRUE in time. */
+gboolean wait_until (gboolean (*condition) (gpointer data), gpointer data);
+
+/** wait_for_engine: until the engine of @element is there. */
+void wait_for_engine (GstElement *element);
+
+/** wait_for_total: until the number @field of "stats" is at least @least. */
+void wait_for_total (Fixture *fixture, const gchar *field, guint64 least);
+
+/** thread_count: of this process. wait_for_threads: until it is no more than @most: a thread that was joined
+ * may still be there, and a load that was given up goes on for a while. */
+guint thread_count (void);
+void wait_for_threads (guint most);
+
 /* ---- what comes out ---- */
 
 /** next_message: the next one of @type, or NULL; others before it are dropped. */
@@ -59,6 +83,9 @@ GstMessage *next_message (Fixture *fixture, GstMessageType type);
  * it has to be. */
 GstStructure *next_answer (Fixture *fixture);
 void assert_no_message (Fixture *fixture, GstMessageType type);
+
+/** take_answers: all answers on the bus, one a line, without the time they took. (transfer full) */
+gchar *take_answers (GstBus *bus);
 
 /** get_uint64: a field that has to be there. total: the same of the property "stats". */
 guint64 get_uint64 (const GstStructure *structure, const gchar *field);

@@ -492,16 +492,6 @@ remember_memory (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 
 /* The tests see no plugin of the system (scanning them takes longer than testing); these are asked
  * for by name. */
-static void
-load_plugin (const gchar *name)
-{
-  g_autofree gchar *path = g_strdup_printf ("%s/libgst%s.so", SYSTEM_PLUGINS_DIR, name);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GstPlugin) plugin = gst_plugin_load_file (path, &error);
-
-  fail_unless (plugin != NULL, "%s", error ? error->message : path);
-}
-
 /* Given a tee before the element and conversion, scaling and a queue behind it, no picture is copied
  * by the element, and the meta arrives at the end. */
 GST_START_TEST (test_meta_survives)
@@ -514,9 +504,7 @@ GST_START_TEST (test_meta_survives)
   GstBus *bus;
   GstMessage *message;
 
-  load_plugin ("coreelements");
-  load_plugin ("videotestsrc");
-  load_plugin ("videoconvertscale");
+  need_plugins ("coreelements", "videotestsrc", "videoconvertscale", NULL);
   pipeline = gst_parse_launch (
       "videotestsrc num-buffers=60 ! video/x-raw,format=I420,width=64,height=48,framerate=25/1 ! "
       "tee name=t t. ! queue ! fakesink t. ! queue ! "

@@ -21,7 +21,7 @@ static const char tree[] =
 
 static char *scenes[] = { (char *)"water", (char *)"forest", NULL };
 static CgModel model;
-static CgAnswer answer;
+static CgAnswer answer, tracked;
 static GstSegment segment;
 static GstCityGuessrReport report;
 
@@ -48,6 +48,14 @@ setup (void)
     answer.top[level][1] = (CgPrediction){ 1, 1.0 - answer.probability[level] };
   }
 
+  tracked = (CgAnswer){ .finest = CG_STATE,
+                        .index = { 1, 1, 1, 0 },
+                        .probability = { 0.1, 0.9, 0.95, 1 },
+                        .latitude = 37.5,
+                        .longitude = -122.25,
+                        .horizontal_error = 20.0,
+                        .scene = -1 };
+
   gst_segment_init (&segment, GST_FORMAT_TIME);
   segment.base = 100 * GST_SECOND;
   segment.start = 10 * GST_SECOND;
@@ -57,6 +65,7 @@ setup (void)
                                   .segment = &segment,
                                   .window_id = 7,
                                   .samples = 16,
+                                  .stable = TRUE,
                                   .device = "null",
                                   .latency = 1234000 };
 }
@@ -91,7 +100,7 @@ assert_double (const GstStructure *structure, const gchar *field, gdouble expect
 
 GST_START_TEST (test_fields)
 {
-  GstStructure *structure = gst_city_guessr_report_new (&report, &model, &answer);
+  GstStructure *structure = gst_city_guessr_report_new (&report, &model, &answer, &tracked);
   gboolean flag = FALSE;
   guint samples = 0;
 
@@ -127,11 +136,36 @@ GST_START_TEST (test_fields)
   gst_structure_free (structure);
 }
 GST_END_TEST;
+/* The tracked place has the same fields in a structure of its own, without what it withholds, and no
+ * scene. */
+GST_START_TEST (test_tracked)
+{
+  GstStructure *structure = gst_city_guessr_report_new (&report, &model, &answer, &tracked);
+  GstStructure *place = NULL;
+  gboolean stable = FALSE;
+
+  fail_unless (gst_structure_get (structure, "tracked", GST_TYPE_STRUCTURE, &place, "stable",
+                                  G_TYPE_BOOLEAN, &stable, NULL));
+  fail_unless (stable);
+  fail_unless (gst_structure_has_name (place, "place"));
+  fail_if (gst_structure_has_field (place, "city"));
+  fail_if (gst_structure_has_field (place, "scene"));
+  assert_string (place, "state", "Elsewhere");
+  assert_double (place, "city-confidence", 0.1);
+  assert_double (place, "state-confidence", 0.9);
+  assert_double (place, "continent-confidence", 1);
+  assert_double (place, "latitude", 37.5);
+  assert_double (place, "longitude", -122.25);
+  assert_double (place, "horizontal-error", 20);
+  gst_structure_free (place);
+  gst_structure_free (structure);
+}
+GST_END_TEST;
 
 GST_START_TEST (test_predictions)
 {
   static const gchar *const levels[] = { "city", "state", "country", "continent" };
-  GstStructure *structure = gst_city_guessr_report_new (&report, &model, &answer);
+  GstStructure *structure = gst_city_guessr_report_new (&report, &model, &answer, &tracked);
   const GValue *array = gst_structure_get_value (structure, "predictions");
 
   fail_unless_equals_int (gst_value_array_get_size (array), 8);
@@ -159,7 +193,7 @@ GST_START_TEST (test_withheld)
   static const gchar *const names[] = { "city", "state", "country", "continent" };
 
   for (answer.finest = 0; answer.finest <= CG_LEVELS; answer.finest++) {
-    GstStructure *structure = gst_city_guessr_report_new (&report, &model, &answer);
+    GstStructure *structure = gst_city_guessr_report_new (&report, &model, &answer, &tracked);
 
     for (guint level = 0; level < CG_LEVELS; level++)
       fail_unless (gst_structure_has_field (structure, names[level]) == (level >= answer.finest),
@@ -180,7 +214,7 @@ GST_START_TEST (test_absent)
   answer.index[CG_COUNTRY] = 1; /* a country without a code */
   for (guint level = 0; level < CG_LEVELS; level++)
     answer.n_top[level] = 0;
-  structure = gst_city_guessr_report_new (&report, &model, &answer);
+  structure = gst_city_guessr_report_new (&report, &model, &answer, &tracked);
   fail_if (gst_structure_has_field (structure, "scene"));
   fail_if (gst_structure_has_field (structure, "scene-confidence"));
   fail_if (gst_structure_has_field (structure, "country-code"));
@@ -215,7 +249,7 @@ GST_START_TEST (test_text)
 
   for (guint level = 0; level < CG_LEVELS; level++)
     answer.index[level] = 1;
-  structure = gst_city_guessr_report_new (&report, &model, &answer);
+  structure = gst_city_guessr_report_new (&report, &model, &answer, &tracked);
   text = gst_structure_to_string (structure);
   back = gst_structure_from_string (text, NULL);
   fail_unless (back != NULL, "cannot be read: %s", text);
@@ -230,7 +264,7 @@ GST_END_TEST;
 /* Given a buffer with the meta, its copies have it too, and it holds every field. */
 GST_START_TEST (test_meta)
 {
-  GstStructure *structure = gst_city_guessr_report_new (&report, &model, &answer);
+  GstStructure *structure = gst_city_guessr_report_new (&report, &model, &answer, &tracked);
   GstBuffer *buffer = gst_buffer_new (), *copy;
   GstCustomMeta *meta;
   GstStructure *found;
@@ -263,6 +297,7 @@ report_suite (void)
   suite_add_tcase (suite, fields);
   tcase_add_checked_fixture (fields, setup, teardown);
   tcase_add_test (fields, test_fields);
+  tcase_add_test (fields, test_tracked);
   tcase_add_test (fields, test_predictions);
   tcase_add_test (fields, test_withheld);
   tcase_add_test (fields, test_absent);

@@ -450,6 +450,43 @@ GST_START_TEST (test_extreme_times)
 }
 GST_END_TEST;
 
+/* Given @rate frames a second, early windows are due when the stretch is one interval long, and when
+ * that has doubled; never after a full window; always partial, and from no fewer samples than asked
+ * for. */
+GST_START_TEST (test_early_windows)
+{
+  static const guint due[] = { 5, 10, 20, 40 };
+  GstCityGuessrSampler *sampler = gst_city_guessr_sampler_new (FRAMES, GST_SECOND / 5, release);
+  guint next = 0;
+
+  for (guint i = 0; i < 200; i++) {
+    GstClockTime pts = i * GST_SECOND / 25;
+    GstCityGuessrSpan span;
+
+    if (!gst_city_guessr_sampler_advance (sampler, pts, GST_SECOND / 25))
+      continue;
+    n_alive++;
+    if (gst_city_guessr_sampler_add (sampler, GUINT_TO_POINTER (i + 1), 2, &span)) {
+      fail_unless (next == G_N_ELEMENTS (due), "full before %u", due[next]);
+      fail_if (span.partial);
+    }
+    if (gst_city_guessr_sampler_early_window (sampler, 6, &span)) {
+      fail_unless (next < G_N_ELEMENTS (due) && i == due[next], "early at %u", i);
+      fail_unless (span.partial);
+      fail_unless_equals_int (span.distinct, MIN (i + 1, FRAMES));
+      fail_unless_equals_uint64 (span.start, 0);
+      fail_unless_equals_uint64 (span.end, pts + GST_SECOND / 25);
+      fail_if (gst_city_guessr_sampler_early_window (sampler, 6, &span), "twice at %u", i);
+      fail_if (gst_city_guessr_sampler_last_window (sampler, 6, &span), "covered at %u", i);
+      next++;
+    }
+  }
+  fail_unless_equals_int (next, G_N_ELEMENTS (due));
+  gst_city_guessr_sampler_free (sampler);
+  fail_unless_equals_int (n_alive, 0);
+}
+GST_END_TEST;
+
 static Suite *
 sampler_suite (void)
 {
@@ -472,6 +509,7 @@ sampler_suite (void)
   tcase_add_loop_test (ends, test_break, 0, G_N_ELEMENTS (breaks));
   tcase_add_test (ends, test_first_discont);
   tcase_add_test (ends, test_min_samples);
+  tcase_add_test (ends, test_early_windows);
   return suite;
 }
 

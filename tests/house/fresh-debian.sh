@@ -3,19 +3,34 @@
 # the very first ones. Needs root, debootstrap and a network. Takes the host's way to its package indexes along: apt's
 # configuration, pip's, proxies and certificates.
 #
-#   tests/house/fresh-debian.sh bookworm|trixie [FOLDER]
+#   tests/house/fresh-debian.sh bookworm|trixie [FOLDER [COMMAND...]]
 #
-# FOLDER (default: a temporary one) keeps the system and, in FOLDER/logs, what the commands said. A FOLDER that holds a
-# bootstrapped system already (FOLDER/base) is used again: each run works on a copy of it.
+# FOLDER (default, or empty: a temporary one) keeps the system and, in FOLDER/logs, what the commands said. A FOLDER that
+# holds a bootstrapped system already (FOLDER/base) is used again: each run works on a copy of it.
+# COMMAND (default: demo test): commands of ./run that take no argument.
+# FRESH_DEBIAN_SECONDS (default 3600): the longest that each step may take.
+#
+# Exit status 0; 1: a command failed; 77: this machine does not permit it (no root, no mounting, no debootstrap).
 #
 # SPDX-License-Identifier: LGPL-2.1-or-later
 set -eu
-suite=${1:?usage: fresh-debian.sh bookworm|trixie [FOLDER]}
+suite=${1:?usage: fresh-debian.sh bookworm|trixie [FOLDER [COMMAND...]]}
 tree=$(cd "$(dirname "$0")/../.." && pwd)
 folder=${2:-$(mktemp -d)}
+shift $(($# < 2 ? $# : 2))
+commands=("${@:-demo}")
+[ $# -gt 0 ] || commands=(demo test)
+seconds=${FRESH_DEBIAN_SECONDS:-3600}
 mkdir -p "$folder/logs"
 folder=$(cd "$folder" && pwd)
 base=$folder/base root=$folder/root
+
+# cannot REASON: a skipped test, not a failed one.
+cannot ()
+{
+  printf 'skipped: %s\n' "$*"
+  exit 77
+}
 
 mounts=()
 unmount ()
@@ -38,9 +53,32 @@ bind ()
   [ "${2:-}" != read-only ] || mount -o remount,bind,ro "$root$1"
 }
 
+# Whether a root can be made and entered here; tried where nothing is yet.
+permitted ()
+{
+  local try=$folder/try status=0
+  [ "$(id -u)" -eq 0 ] || cannot "making a Debian root takes root's rights"
+  command -v debootstrap > /dev/null || cannot 'debootstrap is not installed'
+  mkdir -p "$try"
+  if mount --bind "$try" "$try" 2> /dev/null; then
+    umount "$try"
+  else
+    status=1
+  fi
+  rmdir "$try"
+  [ $status -eq 0 ] || cannot 'this machine does not permit mounting (a container without CAP_SYS_ADMIN?)'
+  chroot / true 2> /dev/null || cannot 'this machine does not permit chroot'
+}
+permitted
+
 if [ ! -d "$base" ]; then
   printf '== debootstrap %s\n' "$suite"
-  debootstrap --variant=minbase --include=ca-certificates "$suite" "$base.part" > "$folder/logs/debootstrap" 2>&1
+  rm -rf --one-file-system "$base.part"
+  timeout "$seconds" debootstrap --variant=minbase --include=ca-certificates "$suite" "$base.part" \
+    > "$folder/logs/debootstrap" 2>&1 || {
+    tail -n 15 "$folder/logs/debootstrap"
+    exit 1
+  }
   mv "$base.part" "$base"
 fi
 # A bind mount of the same disk is no other file system: removing the old copy would reach into the host.
@@ -91,16 +129,14 @@ if [ -d "$tree/../shared/data" ]; then
 fi
 
 status=0
-for command in demo test; do
+for command in "${commands[@]}"; do
   printf '== %s: ./run %s\n' "$suite" "$command"
   start=$SECONDS
-  if chroot "$root" /usr/bin/env -i "${environment[@]}" /bin/sh -c "cd /src/cityguessr && exec ./run $command" \
-    < /dev/null > "$folder/logs/$command" 2>&1; then
-    verdict=done
-  else
-    verdict=FAILED
-    status=1
-  fi
+  # Asked to end, and its children with it, before the mounts go.
+  timeout --kill-after=30 "$seconds" \
+    chroot "$root" /usr/bin/env -i "${environment[@]}" /bin/sh -c "cd /src/cityguessr && exec ./run $command" \
+    < /dev/null > "$folder/logs/$command" 2>&1 && verdict=done || verdict="FAILED with status $?"
+  [ "$verdict" = done ] || status=1
   tail -n 15 "$folder/logs/$command"
   printf '== %s: ./run %s %s after %d s\n' "$suite" "$command" "$verdict" $((SECONDS - start))
 done

@@ -142,7 +142,7 @@ def test_command(where: str, command: str, environment: dict[str, str], stand_in
         for argument in arguments:
             assert re.search(rf"^ *{argument}\)|^gate_{argument} ", text, re.MULTILINE), f"{script} knows no {argument}"
     elif any(element in command for element in NEEDS_A_CAMERA):
-        missing = parse_pipeline(command.removeprefix("gst-launch-1.0 -m "), environment)
+        missing = parse_pipeline(re.sub(r"^gst-launch-1.0 (-m )?", "", command), environment)
         assert missing is None, f"{where}: {missing}"
     else:
         run(stand_ins.put_into(command), environment)

@@ -23,7 +23,7 @@ def front_door(*arguments: str) -> subprocess.CompletedProcess:
 def test_help_names_every_command() -> None:
     done = front_door("help")
     assert done.returncode == 0
-    for command in ("demo", "test", "bench", "build", "deps"):
+    for command in ("demo", "test", "test-debian13", "soak", "bench", "build", "deps"):
         assert f"\n  {command} " in done.stdout, done.stdout
 
 
@@ -41,6 +41,17 @@ def test_the_demo_refuses_what_it_cannot_show(arguments: list[str], said: str) -
     done = front_door("demo", *arguments)
     assert done.returncode == 1
     assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["soak", "long"], 'minutes, not "long"'), (["test-debian13", "a", "b"], "one argument")],
+)
+def test_a_wrong_argument_starts_nothing(arguments: list[str], said: str) -> None:
+    done = front_door(*arguments)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert done.stdout == ""
 
 
 def summary(folder: Path, programs: list[dict], junit: str = "<testsuites/>", *options: str) -> tuple[int, list[str]]:

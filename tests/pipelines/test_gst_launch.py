@@ -22,6 +22,12 @@ PROPERTIES = {
     "top-k": ("Range: 0 - 20 Default: 5", True),
     "min-confidence": ("Range:               0 -               1 Default:               0", True),
     "processing-mode": ('Default: 0, "auto"', True),
+    "early-results": ("Default: false", True),
+    "track-memory": ("Default: 600000000000", True),
+    "on-device-loss": ('Default: 0, "fallback"', True),
+    "post-tags": ('Default: 0, "none"', True),
+    "caption-template": ('Default: "[{place}', True),
+    "caption-timing": ('Default: 0, "video"', True),
     "active-device": ("String. Default: null", None),
     "stats": ('Boxed pointer of type "GstStructure"', None),
 }
