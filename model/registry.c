@@ -118,8 +118,7 @@ engine_key (const char *path, const CgBackend *backend, const CgEngineOptions *o
     return NULL;
   }
   return g_strdup_printf ("%s %s precision=%d threads=%u isa=%s delay=%u fail=%u lose=%u load=%u",
-                          model,
-                          backend->name, options->precision, options->threads,
+                          model, backend->name, options->precision, options->threads,
                           options->isa ? options->isa : "", options->null_delay_us,
                           options->null_fail_at, options->null_lose_at, options->null_load_us);
 }

@@ -32,10 +32,22 @@ cannot ()
   exit 77
 }
 
+# Whatever a command left running in the new system (meson gives each test a session of its own).
+end_processes ()
+{
+  local process
+  for process in /proc/[0-9]*; do
+    if [ "$(readlink "$process/root" 2> /dev/null)" = "$root" ]; then
+      kill -KILL "${process#/proc/}" 2> /dev/null || true
+    fi
+  done
+}
+
 mounts=()
 unmount ()
 {
   local i
+  end_processes
   for ((i = ${#mounts[@]} - 1; i >= 0; i--)); do
     umount "${mounts[i]}" || umount --lazy "${mounts[i]}"
   done
@@ -71,6 +83,13 @@ permitted ()
 }
 permitted
 
+# A bind mount of the same disk is no other file system: removing an old copy would reach into the host.
+for old in "$root" "$base.part"; do
+  if grep -qF " $old/" /proc/self/mounts; then
+    printf '%s has mounts of another run; unmount them first\n' "$old" >&2
+    exit 1
+  fi
+done
 if [ ! -d "$base" ]; then
   printf '== debootstrap %s\n' "$suite"
   rm -rf --one-file-system "$base.part"
@@ -80,11 +99,6 @@ if [ ! -d "$base" ]; then
     exit 1
   }
   mv "$base.part" "$base"
-fi
-# A bind mount of the same disk is no other file system: removing the old copy would reach into the host.
-if grep -qF " $root/" /proc/self/mounts; then
-  printf '%s has mounts of another run; unmount them first\n' "$root" >&2
-  exit 1
 fi
 rm -rf --one-file-system "$root"
 cp -a "$base" "$root"
@@ -135,8 +149,8 @@ for command in "${commands[@]}"; do
   # Asked to end, and its children with it, before the mounts go.
   timeout --kill-after=30 "$seconds" \
     chroot "$root" /usr/bin/env -i "${environment[@]}" /bin/sh -c "cd /src/cityguessr && exec ./run $command" \
-    < /dev/null > "$folder/logs/$command" 2>&1 && verdict=done || verdict="FAILED with status $?"
-  [ "$verdict" = done ] || status=1
+    < /dev/null > "$folder/logs/$command" 2>&1 && verdict='done' || verdict="FAILED with status $?"
+  [ "$verdict" = 'done' ] || status=1
   tail -n 15 "$folder/logs/$command"
   printf '== %s: ./run %s %s after %d s\n' "$suite" "$command" "$verdict" $((SECONDS - start))
 done
