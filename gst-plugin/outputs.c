@@ -193,6 +193,8 @@ is_of_segment (const GstCityGuessrOutputs *outputs, const GstStructure *answer)
   guint64 start, said;
   GstClockTime stream_time, running_time;
 
+  if (outputs->segment_event == NULL)
+    return FALSE;
   if (!gst_structure_get_uint64 (answer, "timestamp", &start) ||
       !gst_structure_get_uint64 (answer, "running-time", &said))
     return TRUE;
@@ -402,7 +404,8 @@ catch_up (GstCityGuessrOutputs *outputs, GstCityGuessrSidePad *pad)
   if (GST_CLOCK_TIME_IS_VALID (position)) {
     if (pad == outputs->json)
       push_gap (pad, json_time (outputs, position), 0);
-    else if (outputs->timing == GST_CITY_GUESSR_CAPTION_VIDEO && position < end)
+    else if (outputs->timing == GST_CITY_GUESSR_CAPTION_VIDEO && GST_CLOCK_TIME_IS_VALID (end) &&
+             position < end)
       say (outputs, get_said (outputs), position, end);
     else
       push_gap (pad, MAX (position, outputs->segment.start), 0);

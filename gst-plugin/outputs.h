@@ -2,6 +2,22 @@
  * Each pad has a task and a queue of its own (side-pad.h), so that neither video nor the answering thread ever waits
  * for who reads them.
  *
+ * Both are streams of their own in the video's group, timed by the video's PTS, and end with it.
+ *
+ *   captions  With the first frame, and then whenever the video comes to the end of what is said, the next `step` is said:
+ *             a buffer (PTS, duration) if the newest answer has a caption, else a GAP. So there is always something for
+ *             a reader that waits (textoverlay, a muxer), and each caption lasts until it is replaced, forgotten, or the
+ *             end. An answer that is given before a frame counts at this frame, so a file gives the same captions every
+ *             time. Timed by windows instead: one buffer for each run of equal captions, over the windows' own time, when
+ *             that is known to its end; no GAPs but one at the start of a segment, and so nothing for who waits.
+ *   JSON      A buffer for each answer, without duration, at the position of the video when it was given; in the steps of
+ *             the captions, GAPs tell how far time has come.
+ *
+ * While video runs backwards, nothing is said but one GAP. Live, the answer to a window of before a break, or before this
+ * segment, may come late: then it is no caption.
+ *
+ * A reader that interleaves by the pad, as qtmux does, needs a queue on the video, like any stream it muxes.
+ *
  * Calls marked "streaming" come from the streaming thread, the rest from any thread.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -34,7 +50,9 @@ void gst_city_guessr_outputs_free (GstCityGuessrOutputs *outputs);
 /** gst_city_guessr_outputs_add_templates: in class_init. */
 void gst_city_guessr_outputs_add_templates (GstElementClass *klass);
 
-/** gst_city_guessr_outputs_request_pad, _release_pad: as GstElementClass's functions, in any state; each pad once. */
+/** gst_city_guessr_outputs_request_pad, _release_pad: as GstElementClass's functions, in any state and from any thread, a
+ * task of the pads included; each pad once. One that is requested in the middle hears what it has missed of the stream's
+ * events. */
 GstPad *gst_city_guessr_outputs_request_pad (GstCityGuessrOutputs *outputs, GstPadTemplate *templ,
                                              const gchar *name);
 void gst_city_guessr_outputs_release_pad (GstCityGuessrOutputs *outputs, GstPad *pad);
@@ -60,7 +78,8 @@ void gst_city_guessr_outputs_event (GstCityGuessrOutputs *outputs, GstEvent *eve
 void gst_city_guessr_outputs_advance (GstCityGuessrOutputs *outputs, GstClockTime pts,
                                       GstClockTime duration);
 
-/** gst_city_guessr_outputs_answer: the newest answer: a structure as in report.h, borrowed. */
+/** gst_city_guessr_outputs_answer: the newest answer: a structure as in report.h, borrowed. Posts and calls nothing, so
+ * it may be called with a lock held that no call here waits for. */
 void gst_city_guessr_outputs_answer (GstCityGuessrOutputs *outputs, const GstStructure *answer);
 
 /** gst_city_guessr_outputs_forget: streaming: what was said no longer holds (a discontinuity): the caption ends. */

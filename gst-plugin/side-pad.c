@@ -126,10 +126,11 @@ drop_oldest (GstCityGuessrSidePad *self)
 
   while (link && !is_data (link->data))
     link = link->next;
-  if (link == NULL)
-    link = self->queue.head;
-  item_free (link->data);
-  g_queue_delete_link (&self->queue, link);
+  if (link)
+    g_queue_unlink (&self->queue, link);
+  else
+    link = g_queue_pop_head_link (&self->queue);
+  g_list_free_full (link, (GDestroyNotify)item_free);
   self->dropped = TRUE;
 }
 
@@ -309,12 +310,16 @@ is_wanted (const Item *item, GstFlowReturn flow)
   return flow == GST_FLOW_OK || (flow == GST_FLOW_EOS && !is_data (item));
 }
 
-/* Waits for an item to be delivered. Returns: (transfer full): NULL when the pad is deactivated. */
+/* Waits for an item to be delivered. Returns: (transfer full): NULL when the pad is deactivated.
+ *
+ * It waits without the stream lock, which the task has: where one thread deactivates the pad while
+ * another one activates it, the first may find a new task at work when it waits for that lock. */
 static Item *
 take (GstCityGuessrSidePad *self)
 {
   Item *item = NULL;
 
+  GST_PAD_STREAM_UNLOCK (self);
   g_mutex_lock (&self->lock);
   self->thread = g_thread_self ();
   while (self->active && item == NULL) {
@@ -336,6 +341,7 @@ take (GstCityGuessrSidePad *self)
     self->thread = NULL;
   }
   g_mutex_unlock (&self->lock);
+  GST_PAD_STREAM_LOCK (self);
   return item;
 }
 

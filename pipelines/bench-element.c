@@ -495,7 +495,7 @@ play_streams (ElementBench *run, guint fps, guint hop, gdouble seconds, GArray *
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
 
   /* The first windows fill up, and nothing is counted yet. */
-  g_usleep ((gulong)((TINY_SAMPLES + hop) * G_USEC_PER_SEC / fps + G_USEC_PER_SEC / 2));
+  g_usleep ((gulong)((gdouble)(TINY_SAMPLES + hop) * G_USEC_PER_SEC / fps + G_USEC_PER_SEC / 2));
   query = gst_query_new_latency ();
   if (gst_element_query (pipeline, query))
     gst_query_parse_latency (query, NULL, &latency, NULL);

@@ -81,6 +81,7 @@ need_plugins (const gchar *name, ...)
   va_list names;
 
   va_start (names, name);
+  // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it does not see through va_start()
   for (; name; name = va_arg (names, const gchar *)) {
     g_autofree gchar *path = g_strdup_printf ("%s/libgst%s.so", SYSTEM_PLUGINS_DIR, name);
     g_autoptr (GError) error = NULL;

@@ -210,7 +210,7 @@ GST_START_TEST (test_tags)
       gst_message_unref (message);
     }
   }
-  fail_if (g_str_equal (cities[0], cities[1]), "both are %s: choose other pictures", cities[0]);
+  fail_if (g_strcmp0 (cities[0], cities[1]) == 0, "both are %s: choose other pictures", cities[0]);
   push_event (&fixture, gst_event_new_eos ());
 
   lists = take_tags (&fixture, &eos);

@@ -330,21 +330,34 @@ GST_START_TEST (test_json_line)
 {
   g_autoptr (GstStructure) rome = answer_new ("Rome", 0, GST_SECOND);
   g_autofree gchar *expected = gst_city_guessr_answer_to_json (rome);
-  GstHarness *harness;
-  GstBuffer *buffer;
   Bench bench;
 
   bench_init (&bench);
-  harness = gst_harness_new_with_element (bench.element, NULL, "json_src");
+  open_json (&bench);
   begin_stream (&bench);
-  frames (&bench, 0, 40);
   gst_city_guessr_outputs_answer (bench.outputs, rome);
-  buffer = gst_harness_pull (harness);
-  fail_unless (buffer != NULL);
-  gst_check_buffer_data (buffer, expected, strlen (expected));
-  fail_if (GST_BUFFER_DURATION_IS_VALID (buffer));
-  gst_buffer_unref (buffer);
-  gst_harness_teardown (harness);
+  frames (&bench, 0, 40);
+  expect_log (&bench.json, JSON_BEGINS "line* 0\ngap 0+0\n");
+  fail_unless_equals_string (bench.json.last, expected);
+  bench_end (&bench);
+}
+GST_END_TEST;
+
+/* Given answers that come when there is no segment, nothing is said outside one. */
+GST_START_TEST (test_answers_without_segment)
+{
+  Bench bench;
+
+  bench_begin (&bench);
+  gst_city_guessr_outputs_set_caption_timing (bench.outputs, GST_CITY_GUESSR_CAPTION_WINDOW);
+  expect_log (&bench.text, TEXT_BEGINS);
+  send (&bench, stream_start_new ("next"));
+  answer (&bench, "Rome", 0, 1000);
+  answer (&bench, "Paris", 1000, 1000);
+  forget (&bench);
+  send_segment (&bench, 0, GST_CLOCK_TIME_NONE, 1);
+  frames (&bench, 0, 40);
+  expect_log (&bench.text, "stream-start next/text 7 sparse\nsegment 0 1\ngap 0+0\n");
   bench_end (&bench);
 }
 GST_END_TEST;
@@ -557,6 +570,28 @@ GST_START_TEST (test_request_in_the_middle)
   reader_clear (&bench.json);
   open_text (&bench, UTF8);
   expect_in_log (&bench.text, "eos\n");
+  bench_end (&bench);
+}
+GST_END_TEST;
+
+/* Given windows that time the captions, or did until a moment ago, such a pad hears just how far time has come. */
+GST_START_TEST (test_request_amid_windows)
+{
+  Bench bench;
+
+  bench_init (&bench);
+  gst_city_guessr_outputs_set_caption_timing (bench.outputs, GST_CITY_GUESSR_CAPTION_WINDOW);
+  begin_stream (&bench);
+  answer (&bench, "Rome", 0, 10000);
+  frames (&bench, 0, 1240);
+  if (__i__)
+    gst_city_guessr_outputs_set_caption_timing (bench.outputs, GST_CITY_GUESSR_CAPTION_VIDEO);
+  open_text (&bench, UTF8);
+  send (&bench, gst_event_new_eos ());
+  expect_in_log (&bench.text, "gap 1200+0\neos\n");
+  g_mutex_lock (&bench.text.lock);
+  fail_unless_equals_int (bench.text.texts, 0);
+  g_mutex_unlock (&bench.text.lock);
   bench_end (&bench);
 }
 GST_END_TEST;
@@ -1171,6 +1206,7 @@ outputs_suite (void)
   tcase_add_test (says, test_json);
   tcase_add_test (says, test_json_without_frames);
   tcase_add_test (says, test_json_line);
+  tcase_add_test (says, test_answers_without_segment);
 
   suite_add_tcase (suite, flows);
   tcase_add_loop_test (flows, test_formats, 0, 5);
@@ -1189,6 +1225,7 @@ outputs_suite (void)
 
   suite_add_tcase (suite, pads);
   tcase_add_test (pads, test_request_in_the_middle);
+  tcase_add_loop_test (pads, test_request_amid_windows, 0, 2);
   tcase_add_test (pads, test_one_pad_each);
   tcase_add_loop_test (pads, test_release_while_blocked, 0, 2);
   tcase_add_test (pads, test_stop_while_blocked);

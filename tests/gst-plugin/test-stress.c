@@ -510,7 +510,7 @@ choose_value (GParamSpec *spec, GRand *rand, GValue *value)
   gdouble share = way == 0 ? 0 : way == 1 ? 1 : g_rand_double (rand);
 
   g_value_init (value, spec->value_type);
-  if (way == 2) {
+  if (way == 2) { // NOLINT(bugprone-branch-clone): by choice here, for want of a range below
     g_param_value_set_default (spec, value);
   } else if (G_IS_PARAM_SPEC_UINT (spec)) {
     GParamSpecUInt *range = G_PARAM_SPEC_UINT (spec);

@@ -74,6 +74,8 @@ class Running:
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
+                # A shell's background job is born deaf to Ctrl-C, and would hand that on.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     def __enter__(self) -> "Running":
