@@ -33,6 +33,7 @@ struct _GstCityGuessrSidePad {
   GCond changed;
   GQueue queue; /* of Item, oldest first */
   gboolean active, flushing, closed;
+  gboolean fresh;       /* activated, and the task has not seen it yet */
   GThread *thread;      /* the one in which the task is at work */
   GstPad *pushing_to;   /* where its push has gone, while it lasts */
   gboolean pushing;     /* a push is under way */
@@ -331,6 +332,8 @@ take (GstCityGuessrSidePad *self)
       g_cond_wait (&self->changed, &self->lock);
   }
   if (item) {
+    if (self->fresh)
+      self->negotiated = self->markup = self->fresh = FALSE;
     self->pushing = TRUE;
     self->pushing_to = gst_pad_get_peer (GST_PAD (self));
     /* A new stream, or a new segment of it, may be wanted again. */
@@ -503,6 +506,7 @@ activate (GstCityGuessrSidePad *self)
 
   g_mutex_lock (&self->lock);
   self->active = !self->closed;
+  self->fresh = TRUE;
   self->flushing = FALSE;
   self->flow = GST_FLOW_OK;
   self->unheard = GST_CLOCK_TIME_NONE;
@@ -510,9 +514,7 @@ activate (GstCityGuessrSidePad *self)
   g_mutex_unlock (&self->lock);
   if (is_closed (self))
     return TRUE;
-  self->negotiated = self->markup = FALSE;
-  /* The task holds the pad, so that a release in its own thread cannot take it away below it. */
-  started = gst_pad_start_task (GST_PAD (self), loop, gst_object_ref (self), gst_object_unref);
+  started = gst_pad_start_task (GST_PAD (self), loop, self, NULL);
   if (is_closed (self))
     gst_pad_stop_task (GST_PAD (self));
   return started;
@@ -532,7 +534,8 @@ deactivate (GstCityGuessrSidePad *self, GstElement *element)
   in_task = self->thread == g_thread_self ();
   g_mutex_unlock (&self->lock);
 
-  /* From a probe on this very pad: the thread cannot wait for itself. */
+  /* From a probe on this very pad: the thread cannot wait for itself. The pad stays until another
+   * one has waited for it. */
   if (in_task && element) {
     gst_element_call_async (element, stop_task, gst_object_ref (self), gst_object_unref);
     return TRUE;
