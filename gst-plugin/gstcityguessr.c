@@ -126,7 +126,11 @@ struct _GstCityGuessr {
   GstCityGuessrSettings settings;
   gchar *active_device;
 
-  gchar *tagged_place; /* streaming: the place that the last tags told */
+  GstPadEventFunction base_event; /* GstBaseTransform's */
+
+  /* streaming */
+  gboolean started;
+  gchar *tagged_place; /* the place that the last tags told */
 };
 
 G_DEFINE_TYPE_WITH_CODE (GstCityGuessr, gst_city_guessr, GST_TYPE_BASE_TRANSFORM,
@@ -339,6 +343,27 @@ gst_city_guessr_src_event (GstBaseTransform *trans, GstEvent *event)
   return GST_BASE_TRANSFORM_CLASS (gst_city_guessr_parent_class)->src_event (trans, event);
 }
 
+/* An event that finds the source pad shut, as while the element goes to READY, met no failure: upstream
+ * has to hear FLUSHING, where GstBaseTransform has it hear ERROR and tell the user. The same before
+ * start(), which would forget the event: a pad that is being activated takes events already. */
+static GstFlowReturn
+gst_city_guessr_take_event (GstPad *pad, GstObject *parent, GstEvent *event)
+{
+  GstCityGuessr *self = GST_CITY_GUESSR (parent);
+  const gboolean is_caps = GST_EVENT_TYPE (event) == GST_EVENT_CAPS;
+  const gboolean serialized = GST_EVENT_IS_SERIALIZED (event);
+
+  if (serialized && !self->started) {
+    gst_event_unref (event);
+    return GST_FLOW_FLUSHING;
+  }
+  if (self->base_event (pad, parent, event))
+    return GST_FLOW_OK;
+  if (serialized && GST_PAD_IS_FLUSHING (GST_BASE_TRANSFORM_SRC_PAD (self)))
+    return GST_FLOW_FLUSHING;
+  return is_caps ? GST_FLOW_NOT_NEGOTIATED : GST_FLOW_ERROR;
+}
+
 /* ---- request pads ---- */
 
 static GstPad *
@@ -436,7 +461,7 @@ gst_city_guessr_start (GstBaseTransform *trans)
   gboolean started;
 
   GST_PAD_STREAM_LOCK (GST_BASE_TRANSFORM_SINK_PAD (trans));
-  started = start (GST_CITY_GUESSR (trans));
+  GST_CITY_GUESSR (trans)->started = started = start (GST_CITY_GUESSR (trans));
   GST_PAD_STREAM_UNLOCK (GST_BASE_TRANSFORM_SINK_PAD (trans));
   return started;
 }
@@ -448,6 +473,7 @@ gst_city_guessr_stop (GstBaseTransform *trans)
 
   gst_city_guessr_analysis_stop (self->analysis);
   gst_city_guessr_outputs_stop (self->outputs);
+  self->started = FALSE; /* streaming has ended */
   return TRUE;
 }
 
@@ -565,12 +591,16 @@ gst_city_guessr_get_property (GObject *object, guint id, GValue *value, GParamSp
 static void
 gst_city_guessr_init (GstCityGuessr *self)
 {
+  GstPad *sink = GST_BASE_TRANSFORM_SINK_PAD (self);
+
   gst_city_guessr_settings_init (&self->settings);
   self->outputs = gst_city_guessr_outputs_new (GST_ELEMENT (self));
   self->analysis = gst_city_guessr_analysis_new (GST_ELEMENT (self), &self->settings, self->outputs,
                                                  engine_loaded);
   adopt_caption (self, NULL);
   gst_base_transform_set_in_place (GST_BASE_TRANSFORM (self), TRUE);
+  self->base_event = GST_PAD_EVENTFUNC (sink);
+  gst_pad_set_event_full_function (sink, gst_city_guessr_take_event);
 }
 
 static void

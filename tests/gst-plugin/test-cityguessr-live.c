@@ -290,6 +290,41 @@ GST_START_TEST (test_stop_while_computing)
 }
 GST_END_TEST;
 
+/* Given a source pad that is shut already, as in the middle of PLAYING->READY, upstream hears FLUSHING
+ * with whatever comes, not a failure that it would tell the user: "Internal data stream error". */
+static void
+check_shut_source_pad (GstEvent *event)
+{
+  Fixture fixture;
+  GstPad *src;
+
+  fixture_start (&fixture, element_new (0), "offline");
+  push (&fixture, 0, 5);
+  src = gst_element_get_static_pad (fixture.element, "src");
+  fail_unless (gst_pad_set_active (src, FALSE));
+  gst_harness_push_event (fixture.harness, gst_event_ref (event));
+  fail_unless_equals_string (
+      gst_flow_get_name (gst_harness_push (fixture.harness, picture_new (5))), "flushing");
+  assert_no_message (&fixture, GST_MESSAGE_ERROR | GST_MESSAGE_WARNING);
+  gst_object_unref (src);
+  fixture_clear (&fixture);
+  gst_event_unref (event);
+}
+
+GST_START_TEST (test_shut_source_pad)
+{
+  g_autoptr (GstCaps) caps = gst_caps_from_string (CAPS ",pixel-aspect-ratio=2/1");
+  GstSegment segment;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  segment.start = GST_MSECOND;
+  check_shut_source_pad (gst_event_new_stream_start ("another"));
+  check_shut_source_pad (gst_event_new_caps (caps));
+  check_shut_source_pad (gst_event_new_segment (&segment));
+  check_shut_source_pad (gst_event_new_tag (gst_tag_list_new (GST_TAG_TITLE, "another", NULL)));
+}
+GST_END_TEST;
+
 /* Given PAUSED->READY, all stream state is forgotten: the same frames again give the first window
  * again, under the same number. */
 GST_START_TEST (test_restart)
@@ -357,6 +392,7 @@ add_live_tests (Suite *suite)
   tcase_add_test (waits, test_flush_while_posting);
   tcase_add_test (waits, test_flush_during_drain);
   tcase_add_loop_test (waits, test_stop_while_computing, 0, 3);
+  tcase_add_test (waits, test_shut_source_pad);
   tcase_add_test (waits, test_restart);
   tcase_add_test (waits, test_state_cycles);
 }
