@@ -39,7 +39,8 @@ GST_START_TEST (test_windows)
 }
 GST_END_TEST;
 
-/* Given no settings but the model, the interval is the model's 1.4 s. */
+/* Complaint 26: defaults that make windows of a moment. Given no settings but the model, the interval is the model's
+ * 1.4 s. */
 GST_START_TEST (test_model_interval)
 {
   Fixture fixture;
@@ -92,6 +93,7 @@ GST_START_TEST (test_eos_comes_last)
   assert_frames (answer, spread);
   fail_unless (gst_structure_get_boolean (answer, "partial", &partial));
   fail_if (partial);
+  /* Complaint 24: how does one learn the latency? It stands in each answer. */
   fail_unless (get_uint64 (answer, "latency") >= 50 * GST_MSECOND);
   gst_message_unref (fixture.answer_at_eos);
   gst_object_unref (pad);
@@ -382,7 +384,8 @@ GST_START_TEST (test_backwards)
 }
 GST_END_TEST;
 
-/* Given the same stream twice, the answers are the same, but for the time they took. */
+/* Complaint 6: nobody says who waits for whom. Offline the video waits for the answers: given the same stream twice,
+ * no window is lost, and the answers are the same, but for the time they took. */
 GST_START_TEST (test_repeatable)
 {
   GString *texts[2];

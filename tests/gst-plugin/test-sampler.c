@@ -126,7 +126,7 @@ static const gint rates[][2] = { { 30, 1 }, { 25, 1 },  { 5, 1 },        { 30000
                                  { 24, 1 }, { 60, 1 },  { 24000, 1001 }, { 120, 1 },
                                  { 1, 1 },  { 999, 1 }, { 60000, 1001 }, { 50, 1 } };
 
-/* Given f frames a second and an interval of 5/f, the windows are the frames 0, 5, …, 75 and then
+/* Complaint 11: the interval is ignored. Given f frames a second and an interval of 5/f, the windows are the frames 0, 5, …, 75 and then
  * those a hop of two samples later, each complete with its last frame. */
 GST_START_TEST (test_constant_rate)
 {

@@ -60,6 +60,7 @@ def shown(output: str) -> list[tuple[str, ...]]:
 
 
 def test_each_window_of_a_file_is_a_line(application, drive):
+    """Complaint 16: answers that only a binding of their own can read. These are plain structures, in any language."""
     done = run([*application, str(drive)])
     assert done.returncode == 0, done.stderr
     answers = expected(drive)

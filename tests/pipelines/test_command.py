@@ -47,7 +47,7 @@ def test_version(command):
     assert result.stdout.startswith("cityguessr ")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["inspect", "--help"], ["generate", "--help"], ["bench", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["inspect", "--help"], ["generate", "--help"], ["bench", "--help"], ["bench-element", "--help"]])
 def test_help(command, arguments):
     result = command(*arguments)
     assert result.returncode == 0, result.stderr
@@ -55,7 +55,7 @@ def test_help(command, arguments):
     assert " ".join(["cityguessr", *arguments[:-1]]) in result.stdout
 
 
-@pytest.mark.parametrize("name", ["inspect", "generate", "bench"])
+@pytest.mark.parametrize("name", ["inspect", "generate", "bench", "bench-element"])
 def test_the_manual_names_every_option(command, name):
     manual = (Path(__file__).parents[2] / "docs" / "cityguessr.1").read_text().replace("\\-", "-")
     options = re.findall(r"--[a-z-]+", command(name, "--help").stdout)
@@ -64,7 +64,7 @@ def test_the_manual_names_every_option(command, name):
 
 def test_help_names_the_commands(command):
     text = command("--help").stdout
-    for name in ("inspect", "generate", "bench"):
+    for name in ("inspect", "generate", "bench", "bench-element"):
         assert name in text
 
 
