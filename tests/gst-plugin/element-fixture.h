@@ -11,6 +11,8 @@
 #include <gst/check/gstcheck.h>
 #include <gst/check/gstharness.h>
 
+#include "system-plugins.h"
+
 #define MODEL "generated:tiny:1"
 #define FRAMES 8
 #define FPS 25
@@ -50,10 +52,6 @@ GstBuffer *picture_new (guint i);
 /** push, push_event: frames in a row; an event. They have to be taken. */
 void push (Fixture *fixture, guint begin, guint n);
 void push_event (Fixture *fixture, GstEvent *event);
-
-/** need_plugins: loads plugins of the system by their names, up to NULL. The tests see none by
- * themselves: scanning all of them takes longer than testing. */
-void need_plugins (const gchar *name, ...) G_GNUC_NULL_TERMINATED;
 
 /* ---- waiting ---- */
 

@@ -493,8 +493,6 @@ remember_memory (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
-/* The tests see no plugin of the system (scanning them takes longer than testing); these are asked
- * for by name. */
 /* Given a tee before the element and conversion, scaling and a queue behind it, no picture is copied
  * by the element, and the meta arrives at the end. */
 GST_START_TEST (test_meta_survives)

@@ -5,6 +5,7 @@
 #include "outputs-fixture.h"
 
 #include "answer-json.h"
+#include "system-plugins.h"
 
 #include <glib/gstdio.h>
 #include <gst/check/gstharness.h>
@@ -977,16 +978,6 @@ GST_END_TEST;
 
 /* ---- real neighbours ---- */
 
-static void
-need_plugin (const gchar *name)
-{
-  g_autofree gchar *path = g_strdup_printf ("%s/libgst%s.so", SYSTEM_PLUGINS_DIR, name);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GstPlugin) plugin = gst_plugin_load_file (path, &error);
-
-  fail_unless (plugin != NULL, "%s", error ? error->message : path);
-}
-
 static GstElement *
 pipeline_new (const gchar *description)
 {
@@ -1064,9 +1055,7 @@ GST_START_TEST (test_textoverlay)
   g_autoptr (GstPad) src = NULL;
   GstElement *pipeline;
 
-  need_plugin ("coreelements");
-  need_plugin ("videotestsrc");
-  need_plugin ("pango");
+  need_plugins ("coreelements", "videotestsrc", "pango", NULL);
   pipeline = pipeline_new (
       "videotestsrc pattern=black ! "
       "video/x-raw,format=I420,width=320,height=64,framerate=25/1 ! testguessr name=g ! "
@@ -1136,10 +1125,7 @@ GST_START_TEST (test_muxers)
   g_autoptr (GstElement) sink = NULL;
   GstElement *pipeline;
 
-  need_plugin ("coreelements");
-  need_plugin ("videotestsrc");
-  need_plugin ("matroska");
-  need_plugin ("isomp4");
+  need_plugins ("coreelements", "videotestsrc", "matroska", "isomp4", NULL);
   pipeline = pipeline_new (write);
   set_answers (pipeline, 50);
   run_to_eos (pipeline);
@@ -1164,8 +1150,7 @@ GST_START_TEST (test_preroll)
   static const gdouble rates[] = { 1, 2, -1 };
   GstElement *pipeline;
 
-  need_plugin ("coreelements");
-  need_plugin ("videotestsrc");
+  need_plugins ("coreelements", "videotestsrc", NULL);
   pipeline = pipeline_new ("videotestsrc num-buffers=100 ! "
                            "video/x-raw,format=I420,width=16,height=16,framerate=25/1 ! "
                            "testguessr name=g ! fakesink g.text_src ! fakesink sync=true "

@@ -8,6 +8,8 @@
 #include <gst/check/gstharness.h>
 #include <gst/video/video.h>
 
+#include "system-plugins.h"
+
 #define FPS 25
 #define FRAME_TIME (GST_SECOND / FPS)
 #define WIDTH 320
@@ -35,19 +37,10 @@ __lsan_default_suppressions (void)
   return "leak:libfontconfig";
 }
 
-/* The tests see no plugin of the system; these are asked for by name. */
 static void
 load_plugins (void)
 {
-  static const gchar *const names[] = { "coreelements", "pango", "videotestsrc" };
-
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
-    g_autofree gchar *path = g_strdup_printf ("%s/libgst%s.so", SYSTEM_PLUGINS_DIR, names[i]);
-    g_autoptr (GError) error = NULL;
-    g_autoptr (GstPlugin) plugin = gst_plugin_load_file (path, &error);
-
-    fail_unless (plugin != NULL, "%s", error ? error->message : path);
-  }
+  need_plugins ("coreelements", "pango", "videotestsrc", NULL);
 }
 
 static GstElement *

@@ -402,16 +402,6 @@ seek_source (GstPad *pad, GstObject *parent, GstEvent *event)
 }
 
 static void
-load_plugin (const gchar *name)
-{
-  g_autofree gchar *path = g_strdup_printf ("%s/libgst%s.so", SYSTEM_PLUGINS_DIR, name);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GstPlugin) plugin = gst_plugin_load_file (path, &error);
-
-  fail_unless (plugin != NULL, "%s", error ? error->message : path);
-}
-
-static void
 player_start (Player *player, gboolean pushed)
 {
   g_autofree gchar *line = NULL;
@@ -420,8 +410,7 @@ player_start (Player *player, gboolean pushed)
   GstPad *pad;
   GstBus *bus;
 
-  load_plugin ("coreelements");
-  load_plugin ("videotestsrc");
+  need_plugins ("coreelements", "videotestsrc", NULL);
   line = g_strdup_printf (
       "%s ! cityguessr name=guess device=null model=" MODEL " processing-mode=offline "
       "sample-interval=200000000 ! fakesink name=sink sync=false",

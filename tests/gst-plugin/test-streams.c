@@ -165,7 +165,7 @@ GST_START_TEST (test_fair)
 
   for (guint i = 0; i < race.n; i++) {
     lanes[i] = (Lane){ &race, i };
-    stream_start (&streams[i], i, 20000, 20);
+    stream_start (&streams[i], i, 50000, 20);
     gst_bus_set_sync_handler (streams[i].fixture.bus, count_overtaking, &lanes[i], NULL);
   }
   run_all (streams, race.n);
