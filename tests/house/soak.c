@@ -16,6 +16,7 @@
  */
 #include <gst/gst.h>
 #include <locale.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -474,24 +475,37 @@ print_sample (const Sample *s)
 
 /* ---- the verdict ---- */
 
-/* Growth over the samples from @first on, by a straight line of least squares; @offset: of the gdouble in Sample. */
+/* Growth over the samples from @first on, by a straight line of least squares, less twice its standard error: what is
+ * certainly there. @offset: of the gdouble in Sample; @line: (out): the line's own. */
 static gdouble
-growth (GArray *samples, guint first, gsize offset)
+growth (GArray *samples, guint first, gsize offset, gdouble *line)
 {
-  gdouble n = 0, x = 0, y = 0, xx = 0, xy = 0, span;
+  const guint n = samples->len - first;
+  gdouble x = 0, y = 0, xx = 0, xy = 0, rest = 0, slope, span;
 
+  *line = 0;
+  if (n < 3)
+    return 0;
   for (guint i = first; i < samples->len; i++) {
     const Sample *s = &g_array_index (samples, Sample, i);
-    const gdouble v = G_STRUCT_MEMBER (gdouble, s, offset);
-    n++;
-    x += s->seconds;
-    y += v;
-    xx += s->seconds * s->seconds;
-    xy += s->seconds * v;
+    x += s->seconds / n;
+    y += G_STRUCT_MEMBER (gdouble, s, offset) / n;
+  }
+  for (guint i = first; i < samples->len; i++) {
+    const Sample *s = &g_array_index (samples, Sample, i);
+    xx += (s->seconds - x) * (s->seconds - x);
+    xy += (s->seconds - x) * (G_STRUCT_MEMBER (gdouble, s, offset) - y);
+  }
+  slope = xy / xx;
+  for (guint i = first; i < samples->len; i++) {
+    const Sample *s = &g_array_index (samples, Sample, i);
+    const gdouble off = G_STRUCT_MEMBER (gdouble, s, offset) - y - slope * (s->seconds - x);
+    rest += off * off;
   }
   span = g_array_index (samples, Sample, samples->len - 1).seconds -
          g_array_index (samples, Sample, first).seconds;
-  return n < 3 ? 0 : (n * xy - x * y) / (n * xx - x * x) * span;
+  *line = slope * span;
+  return *line - 2 * sqrt (rest / (n - 2) / xx) * span;
 }
 
 /* The least of a count in the samples from @first to before @end: what is counted in passing does not last. */
@@ -520,8 +534,9 @@ verdict (GArray *samples, gdouble minutes, const char *stuck)
   const Sample *from = &g_array_index (samples, Sample, quarter);
   const Sample *to = &g_array_index (samples, Sample, n - 1);
   const gdouble hours = (to->seconds - from->seconds) / 3600;
-  gdouble rss = growth (samples, quarter, G_STRUCT_OFFSET (Sample, rss));
-  gdouble heap = growth (samples, quarter, G_STRUCT_OFFSET (Sample, heap));
+  gdouble rss_line, heap_line;
+  const gdouble rss = growth (samples, quarter, G_STRUCT_OFFSET (Sample, rss), &rss_line);
+  const gdouble heap = growth (samples, quarter, G_STRUCT_OFFSET (Sample, heap), &heap_line);
   gsize offsets[] = { G_STRUCT_OFFSET (Sample, fds), G_STRUCT_OFFSET (Sample, threads) };
   gboolean good = TRUE;
 
@@ -531,10 +546,10 @@ verdict (GArray *samples, gdouble minutes, const char *stuck)
     print_sample (&g_array_index (samples, Sample, (n - 1) * i / 11));
   g_print ("\nFrom second %.0f to %.0f, by a fitted line: resident %+.3f MB an hour, heap %+.3f MB "
            "an hour\n",
-           from->seconds, to->seconds, rss / hours, heap / hours);
+           from->seconds, to->seconds, rss_line / hours, heap_line / hours);
   if (minutes >= RSS_MINUTES)
-    good &= judge ("growth of resident memory", rss, MOST_RSS_GROWTH, "MB");
-  good &= judge ("growth of what malloc gave out", heap, MOST_HEAP_GROWTH, "MB");
+    good &= judge ("growth of resident memory, certainly", rss, MOST_RSS_GROWTH, "MB");
+  good &= judge ("growth of what malloc gave out, certainly", heap, MOST_HEAP_GROWTH, "MB");
   for (guint i = 0; i < G_N_ELEMENTS (offsets); i++)
     good &= judge (i ? "more threads than after the first quarter"
                      : "more descriptors than after the first quarter",
