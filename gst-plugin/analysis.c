@@ -52,7 +52,7 @@ struct _GstCityGuessrAnalysis {
   gboolean has_signature;
   gint64 last_sample_arrived;
   guint consecutive_failures;
-  gboolean told_untimed, told_backwards;
+  gboolean told_untimed, told_backwards, told_loss;
 
   gint mode_changed; /* atomic: ask again whether to work live */
 };
@@ -241,7 +241,8 @@ require_engine (GstCityGuessrAnalysis *analysis)
   return analysis->stats.live ? GST_FLOW_OK : GST_FLOW_FLUSHING;
 }
 
-/* The engine is gone: the CPU takes over, or the stream ends. */
+/* The engine is gone: the CPU takes over, or the stream ends. Frames and an EOS that come after the end
+ * meet the same loss: it is told once. */
 static GstFlowReturn
 replace_lost (GstCityGuessrAnalysis *analysis, const GError *loss)
 {
@@ -251,6 +252,9 @@ replace_lost (GstCityGuessrAnalysis *analysis, const GError *loss)
   policy = analysis->settings->on_device_loss;
   GST_OBJECT_UNLOCK (analysis->element);
   if (policy == GST_CITY_GUESSR_LOSS_ERROR || analysis->options.device == CG_DEVICE_CPU) {
+    if (analysis->told_loss)
+      return GST_FLOW_ERROR;
+    analysis->told_loss = TRUE;
     GST_ELEMENT_ERROR (analysis->element, RESOURCE, FAILED, ("%s", loss->message),
                        ("the engine %s is lost", cg_engine_describe (analysis->engine)));
     return GST_FLOW_ERROR;
@@ -277,7 +281,7 @@ gst_city_guessr_analysis_start (GstCityGuessrAnalysis *analysis, const CgEngineO
   gst_segment_init (&analysis->segment, GST_FORMAT_UNDEFINED);
   gst_video_info_init (&analysis->info);
   analysis->consecutive_failures = 0;
-  analysis->told_untimed = analysis->told_backwards = FALSE;
+  analysis->told_untimed = analysis->told_backwards = analysis->told_loss = FALSE;
   GST_OBJECT_LOCK (analysis->element);
   analysis->stats = (GstCityGuessrAnalysisStats){ 0 };
   GST_OBJECT_UNLOCK (analysis->element);

@@ -624,8 +624,10 @@ GST_START_TEST (test_lost_engine)
     fail_unless (strstr (text, "lost") != NULL, "%s", text);
     g_clear_pointer (&text, g_free);
     fail_unless_equals_int (count_messages (&rigs[i], TOLD), 0);
+    fail_unless_equals_int (rig_push (&rigs[i], WHOLE_WINDOW + 20, 20), GST_FLOW_ERROR);
     fail_unless (gst_pad_push_event (rigs[i].source, gst_event_new_eos ()));
     fail_unless_equals_int (rigs[i].eos, 1);
+    fail_unless_equals_int (count_messages (&rigs[i], TOLD), 0); /* frames and EOS met it again */
   }
   assert_works (&rigs[2]);
   for (guint i = 0; i < 3; i++)

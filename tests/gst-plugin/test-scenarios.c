@@ -264,6 +264,9 @@ fail_at (Player *player, const gchar *format, ...)
   va_start (arguments, format);
   text = g_strdup_vprintf (format, arguments);
   va_end (arguments);
+  /* Said at once: without a process of its own for each test (sanitizers), the pipeline that is left behind can
+   * keep the next test from ending. */
+  g_printerr ("%s:%u: %s\n", player->scenario->name, player->step ? player->step->line : 0, text);
   fail ("%s:%u: %s (last WARNING or ERROR: %s)", player->scenario->name,
         player->step ? player->step->line : 0, text,
         player->last_complaint ? player->last_complaint : "none");
