@@ -530,7 +530,8 @@ tell (GstCityGuessrOutputs *outputs, GstCityGuessrSidePad *pad, gpointer unused)
   gst_city_guessr_side_pad_tell (pad);
 }
 
-/* The pad is active between start and stop. Either may come while it is requested. */
+/* The pad is active between start and stop. Either may come while it is requested, and what it had heard until then is
+ * lost. */
 static void
 settle_activity (GstCityGuessrOutputs *outputs, GstCityGuessrSidePad *pad, gpointer unused)
 {
@@ -543,6 +544,8 @@ settle_activity (GstCityGuessrOutputs *outputs, GstCityGuessrSidePad *pad, gpoin
     gst_pad_set_active (GST_PAD (pad), started);
     g_mutex_lock (&outputs->lock);
     settled = started == outputs->started;
+    if (settled && gst_city_guessr_side_pad_is_blank (pad))
+      catch_up (outputs, pad);
     g_mutex_unlock (&outputs->lock);
   }
 }

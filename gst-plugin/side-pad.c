@@ -28,12 +28,14 @@ struct _GstCityGuessrSidePad {
 
   /* the task's own */
   gboolean negotiated, markup, discont;
+  GstEvent *stream_start, *segment; /* as delivered since it was activated */
 
   GMutex lock; /* guards the rest */
   GCond changed;
   GQueue queue; /* of Item, oldest first */
   gboolean active, flushing, closed;
   gboolean fresh;       /* activated, and the task has not seen it yet */
+  gboolean begun;       /* was given a STREAM_START since it was activated */
   GThread *thread;      /* the one in which the task is at work */
   GstPad *pushing_to;   /* where its push has gone, while it lasts */
   gboolean pushing;     /* a push is under way */
@@ -138,8 +140,8 @@ drop_oldest (GstCityGuessrSidePad *self)
 static void
 enqueue (GstCityGuessrSidePad *self, Item *item)
 {
-  if (!self->active || (self->flushing && !is_stream_start (item)) ||
-      extend_last_gap (self, item)) {
+  self->begun |= self->active && is_stream_start (item);
+  if (!self->begun || (self->flushing && !is_stream_start (item)) || extend_last_gap (self, item)) {
     item_free (item);
     return;
   }
@@ -267,6 +269,22 @@ push_end (GstCityGuessrSidePad *self, const Item *item)
     gst_pad_push_event (GST_PAD (self), gst_event_new_gap (start + duration, 0));
 }
 
+/* Sees to it that the pad has its STREAM_START or SEGMENT, whose @event was delivered. The end of a deactivation
+ * takes all sticky events away (gst_pad_set_active(), with the stream lock, which the task has in here); where
+ * another thread has activated the pad by then, those are the new ones. Returns whether it was gone. */
+static gboolean
+renew (GstCityGuessrSidePad *self, GstEvent *event)
+{
+  g_autoptr (GstEvent) there = NULL;
+
+  if (event == NULL)
+    return FALSE;
+  there = gst_pad_get_sticky_event (GST_PAD (self), GST_EVENT_TYPE (event), 0);
+  if (there == NULL)
+    gst_pad_push_event (GST_PAD (self), gst_event_ref (event));
+  return there == NULL;
+}
+
 /* CAPS have to stand between STREAM_START and SEGMENT, so there is a choice of them even while no
  * peer makes it; linking one asks for another. */
 static GstFlowReturn
@@ -276,14 +294,21 @@ deliver (GstCityGuessrSidePad *self, const Item *item)
   GstEventType type = item->event ? GST_EVENT_TYPE (item->event) : GST_EVENT_UNKNOWN;
   GstFlowReturn flow = GST_FLOW_OK;
 
+  if (is_data (item) && renew (self, self->stream_start))
+    self->negotiated = FALSE;
   if (is_data (item) || type == GST_EVENT_SEGMENT) {
     gboolean asked = gst_pad_check_reconfigure (pad);
 
     if ((asked || !self->negotiated) && negotiate (self) != GST_FLOW_OK)
       return GST_FLOW_NOT_NEGOTIATED;
   }
-  if (type == GST_EVENT_STREAM_START || type == GST_EVENT_SEGMENT)
+  if (is_data (item))
+    renew (self, self->segment);
+  if (type == GST_EVENT_STREAM_START || type == GST_EVENT_SEGMENT) {
+    gst_event_replace (type == GST_EVENT_SEGMENT ? &self->segment : &self->stream_start,
+                       item->event);
     self->discont = TRUE;
+  }
   /* What a sticky event meets downstream comes back with the next buffer. */
   if (item->event)
     gst_pad_push_event (pad, gst_event_ref (item->event));
@@ -332,8 +357,11 @@ take (GstCityGuessrSidePad *self)
       g_cond_wait (&self->changed, &self->lock);
   }
   if (item) {
-    if (self->fresh)
+    if (self->fresh) {
       self->negotiated = self->markup = self->fresh = FALSE;
+      gst_clear_event (&self->stream_start);
+      gst_clear_event (&self->segment);
+    }
     self->pushing = TRUE;
     self->pushing_to = gst_pad_get_peer (GST_PAD (self));
     /* A new stream, or a new segment of it, may be wanted again. */
@@ -507,6 +535,7 @@ activate (GstCityGuessrSidePad *self)
   g_mutex_lock (&self->lock);
   self->active = !self->closed;
   self->fresh = TRUE;
+  self->begun = FALSE;
   self->flushing = FALSE;
   self->flow = GST_FLOW_OK;
   self->unheard = GST_CLOCK_TIME_NONE;
@@ -528,7 +557,7 @@ deactivate (GstCityGuessrSidePad *self, GstElement *element)
   gboolean stopped;
 
   g_mutex_lock (&self->lock);
-  self->active = FALSE;
+  self->active = self->begun = FALSE;
   clear_queue (self);
   g_cond_broadcast (&self->changed);
   in_task = self->thread == g_thread_self ();
@@ -604,6 +633,17 @@ gst_city_guessr_side_pad_get_flow (GstCityGuessrSidePad *self)
   return flow;
 }
 
+gboolean
+gst_city_guessr_side_pad_is_blank (GstCityGuessrSidePad *self)
+{
+  gboolean blank;
+
+  g_mutex_lock (&self->lock);
+  blank = self->active && !self->begun;
+  g_mutex_unlock (&self->lock);
+  return blank;
+}
+
 void
 gst_city_guessr_side_pad_tell (GstCityGuessrSidePad *self)
 {
@@ -649,6 +689,8 @@ gst_city_guessr_side_pad_finalize (GObject *object)
   GstCityGuessrSidePad *self = GST_CITY_GUESSR_SIDE_PAD (object);
 
   clear_queue (self);
+  gst_clear_event (&self->stream_start);
+  gst_clear_event (&self->segment);
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->changed);
   G_OBJECT_CLASS (gst_city_guessr_side_pad_parent_class)->finalize (object);

@@ -34,6 +34,10 @@ GstCityGuessrSidePad *gst_city_guessr_side_pad_new (GstPadTemplate *templ);
  * If its element activates it all the same, because just then it starts, that is without effect. */
 void gst_city_guessr_side_pad_close (GstCityGuessrSidePad *self);
 
+/** gst_city_guessr_side_pad_is_blank: whether it is active and was given no STREAM_START since: until then it takes
+ * nothing else. */
+gboolean gst_city_guessr_side_pad_is_blank (GstCityGuessrSidePad *self);
+
 /** gst_city_guessr_side_pad_push_event: queues @event (transfer full), serialised and not CAPS.
  * A GAP that begins where the one before it ended makes one with it. Neither blocks nor fails. */
 void gst_city_guessr_side_pad_push_event (GstCityGuessrSidePad *self, GstEvent *event);

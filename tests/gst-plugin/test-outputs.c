@@ -575,6 +575,34 @@ GST_START_TEST (test_request_in_the_middle)
 }
 GST_END_TEST;
 
+/* Given a pad that was switched off and on behind our back, so that it has lost how its stream began, it says nothing
+ * that GStreamer would take for a fault ("data flow before stream-start"), until the element starts again. */
+GST_START_TEST (test_switched_off_and_on)
+{
+  Bench bench;
+
+  bench_init (&bench);
+  begin_stream (&bench);
+  open_text (&bench, UTF8);
+  answer (&bench, "Rome", 0, 0);
+  frames (&bench, 0, 1240);
+  expect_in_log (&bench.text, "1000+1000 Rome\n");
+  fail_unless (gst_pad_set_active (bench.text_src, FALSE));
+  fail_unless (gst_pad_set_active (bench.text_src, TRUE));
+  frames (&bench, 1240, 3040);
+  gst_element_set_state (bench.element, GST_STATE_READY);
+  gst_element_set_state (bench.element, GST_STATE_PLAYING);
+  begin_stream (&bench);
+  answer (&bench, "Paris", 0, 0);
+  frames (&bench, 0, 1240);
+  expect_in_log (&bench.text, "1000+1000 Paris\n");
+  g_mutex_lock (&bench.text.lock);
+  fail_if (strstr (bench.text.log->str, "2000+"), "%s", bench.text.log->str);
+  g_mutex_unlock (&bench.text.lock);
+  bench_end (&bench);
+}
+GST_END_TEST;
+
 /* Given windows that time the captions, or did until a moment ago, such a pad hears just how far time has come. */
 GST_START_TEST (test_request_amid_windows)
 {
@@ -1220,6 +1248,7 @@ outputs_suite (void)
   tcase_add_test (pads, test_release_from_probe);
   tcase_add_test (pads, test_states);
   tcase_add_test (pads, test_storm);
+  tcase_add_test (pads, test_switched_off_and_on);
   tcase_add_test (pads, test_storm_of_states);
 
   suite_add_tcase (suite, neighbours);
