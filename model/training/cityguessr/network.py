@@ -217,19 +217,36 @@ class Mlp(nn.Module):
         return self.fc2(F.gelu(self.fc1(x)))  # the exact gelu, with erf
 
 
+class StochasticDepth(nn.Module):
+    """In training, passes over a branch with the chance @rate for each window, and makes up for it in the others
+    (Huang et al., 2016). Otherwise, and at rate 0, the identity."""
+
+    def __init__(self, rate: float = 0.0):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, branch: Tensor) -> Tensor:
+        """[batch, …] -> the same."""
+        if not self.training or self.rate == 0:
+            return branch
+        kept = torch.rand(len(branch), device=branch.device) >= self.rate
+        return branch * (kept / (1 - self.rate)).to(branch.dtype).view(-1, *[1] * (branch.ndim - 1))
+
+
 class Block(nn.Module):
     """Pre-norm transformer block."""
 
     def __init__(self, geometry: Geometry):
         super().__init__()
+        self.depth = StochasticDepth()
         self.norm1 = nn.LayerNorm(geometry.width, eps=geometry.layer_norm_eps)
         self.attn = Attention(geometry.width, geometry.heads)
         self.norm2 = nn.LayerNorm(geometry.width, eps=geometry.layer_norm_eps)
         self.mlp = Mlp(geometry.width, geometry.mlp)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attn(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
+        x = x + self.depth(self.attn(self.norm1(x)))
+        return x + self.depth(self.mlp(self.norm2(x)))
 
 
 class SelfCrossAttention(nn.Module):
@@ -284,6 +301,11 @@ class CityGuessr(nn.Module):
         self.sca = SelfCrossAttention() if geometry.has_sca else None
         self.scene = LinearStack(geometry.total_labels, geometry.scene) if geometry.scene else None
         self.text = LinearStack(geometry.total_labels, geometry.text) if geometry.text else None
+
+    def set_stochastic_depth(self, rate: float) -> None:
+        """For training: the last block's rate is @rate, the first one's 0, those between on a line."""
+        for i, block in enumerate(self.blocks):
+            block.depth.rate = rate * i / max(len(self.blocks) - 1, 1)
 
     def scale_pixels(self, frames: Tensor) -> Tensor:
         """Pixels 0..255 of any dtype, RGB in the last place -> the network's input, in its own dtype."""

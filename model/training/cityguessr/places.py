@@ -6,9 +6,13 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from .network import LEVELS
+
+UNKNOWN = -1
+"""Index of a label that a tree does not have, as PyTorch's losses ignore it on request."""
 
 _ARRAYS = {"city": "cities", "state": "states", "country": "countries", "continent": "continents"}
 _PARENT = {"city": "state", "state": "country", "country": "continent"}
@@ -30,6 +34,7 @@ class Places:
     def __init__(self, tree: dict):
         _check(tree)
         self._tree = tree
+        self._indices = {level: {label: i for i, label in enumerate(self.labels(level))} for level in LEVELS}
 
     @classmethod
     def parse(cls, text: str) -> Places:
@@ -74,6 +79,80 @@ class Places:
         for level in LEVELS[:-1]:
             indices.append(self.parent(level, indices[-1]))
         return tuple(indices)
+
+    def index(self, level: str, label: str) -> int:
+        """Index of a label, or UNKNOWN."""
+        return self._indices[level].get(label, UNKNOWN)
+
+    def targets(self, city: str, state: str, country: str, continent: str) -> tuple[int, int, int, int]:
+        """The targets of a place given by its labels; UNKNOWN where this tree has no such label. A city that
+        the tree has elsewhere is a PlacesError: its labels contradict the tree."""
+        labels = dict(zip(LEVELS, (city, state, country, continent)))
+        found = tuple(self.index(level, label) for level, label in labels.items())
+        if found[0] != UNKNOWN and found != self.path(found[0]):
+            real = [self.labels(level)[i] for level, i in zip(LEVELS, self.path(found[0]))]
+            raise PlacesError(
+                f"places {self.name!r}: {city!r} lies in {real[1:]}, not in {[state, country, continent]}"
+            )
+        return found
+
+    def named_path(self, city: int) -> tuple[str, str, str, str]:
+        """The labels of a city and of its parents."""
+        return tuple(self.labels(level)[i] for level, i in zip(LEVELS, self.path(city)))
+
+    def location(self, city: int) -> tuple[float, float]:
+        """Latitude and longitude of a city, degrees."""
+        place = self._tree["cities"][city]
+        return float(place["latitude"]), float(place["longitude"])
+
+    def name_of(self, level: str, index: int) -> str:
+        """The label as a person writes it: the place's ``name`` if it has one, else the label with blanks for
+        underscores."""
+        place = self._tree[_ARRAYS[level]][index]
+        return place.get("name", place["label"].replace("_", " "))
+
+    def subset(self, cities: Iterable[str], name: str) -> Places:
+        """The tree of some of its cities, by label, in this tree's order, with the parents that they need."""
+        cities = set(cities)
+        absent = sorted(cities - set(self.labels("city")))
+        if absent:
+            raise PlacesError(f"places {self.name!r}: no city is labelled {', '.join(map(repr, absent))}")
+        tree = {"version": 1, "name": name}
+        kept = [i for i, label in enumerate(self.labels("city")) if label in cities]
+        for level in LEVELS:
+            array, parent = _ARRAYS[level], _PARENT.get(level)
+            tree[array] = [dict(self._tree[array][i]) for i in kept]
+            if parent is None:
+                break
+            parents = sorted({place[parent] for place in tree[array]})
+            for place in tree[array]:
+                place[parent] = parents.index(place[parent])
+            kept = parents
+        return Places(tree)
+
+    @classmethod
+    def from_paths(cls, name: str, cities: Mapping[tuple[str, str, str, str], tuple[float, float]]) -> Places:
+        """A tree from each city's labels (city, state, country, continent) and its (latitude, longitude). Labels
+        are sorted. A label under two parents is a PlacesError: it needs two labels."""
+        tree: dict = {"version": 1, "name": name}
+        parents: dict[str, dict[str, str]] = {level: {} for level in LEVELS}
+        for path in cities:
+            for level, label, parent in zip(LEVELS, path, (*path[1:], "")):
+                other = parents[level].setdefault(label, parent)
+                if other != parent:
+                    raise PlacesError(
+                        f"places {name!r}: the {level} {label!r} lies in {other!r} and in {parent!r}: "
+                        "give the two different labels"
+                    )
+        order = {level: sorted(labels) for level, labels in parents.items()}
+        for level in LEVELS:
+            tree[_ARRAYS[level]] = [{"label": label} for label in order[level]]
+            if level in _PARENT:
+                for place in tree[_ARRAYS[level]]:
+                    place[_PARENT[level]] = order[_PARENT[level]].index(parents[level][place["label"]])
+        for path, (latitude, longitude) in cities.items():
+            tree["cities"][order["city"].index(path[0])] |= {"latitude": latitude, "longitude": longitude}
+        return cls(tree)
 
     def to_json(self) -> str:
         """Compact and in UTF-8: the metadata of a model file takes no escapes but the quote's."""

@@ -70,3 +70,41 @@ def test_broken_tree_is_named(change, message):
 def test_broken_json_is_named(text, message):
     with pytest.raises(PlacesError, match=message):
         Places.parse(text)
+
+
+def test_targets_by_labels():
+    places = Places(small_tree())
+    assert places.targets("Lund", "Skåne", "Sweden", "Europe") == (1, 0, 0, 0)
+    assert places.targets("Ystad", "Skåne", "Sweden", "Europe") == (-1, 0, 0, 0)
+    assert places.targets("Lima", "Lima", "Peru", "South America") == (-1, -1, -1, -1)
+    with pytest.raises(PlacesError, match="'Lund' lies in"):
+        places.targets("Lund", "Skåne", "Denmark", "Europe")
+
+
+def test_names_that_people_write():
+    places = Places(small_tree())
+    assert places.name_of("city", 0) == "Malmö" and places.location(1) == (55.70584, 13.19321)
+    default = Places.cityguessr68k()
+    assert default.name_of("city", default.index("city", "Abu_Dhabi")) == "Abu Dhabi"
+
+
+def test_subset_keeps_order_parents_and_facts():
+    default = Places.cityguessr68k()
+    cities = ["Tokyo", "Osaka", "Berlin"]
+    small = default.subset(cities, "three")
+    assert small.name == "three" and small.counts == (3, 3, 2, 2)
+    assert small.labels("city") == [c for c in default.labels("city") if c in cities]
+    for city in cities:
+        ours, theirs = small.index("city", city), default.index("city", city)
+        assert small.named_path(ours) == default.named_path(theirs) and small.location(ours) == default.location(theirs)
+    with pytest.raises(PlacesError, match="no city is labelled 'Atlantis'"):
+        default.subset(["Atlantis"], "x")
+
+
+def test_tree_from_paths():
+    paths = {("Lund", "Skåne", "Sweden", "Europe"): (55.7, 13.2), ("Kyoto", "Kyoto", "Japan", "Asia"): (35.0, 135.8)}
+    places = Places.from_paths("made", paths)
+    assert places.labels("city") == ["Kyoto", "Lund"] and places.labels("continent") == ["Asia", "Europe"]
+    assert {places.named_path(i): places.location(i) for i in range(2)} == paths
+    with pytest.raises(PlacesError, match="the state 'Skåne' lies in 'Sweden' and in 'Denmark'"):
+        Places.from_paths("made", paths | {("Ystad", "Skåne", "Denmark", "Europe"): (55.4, 13.8)})

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The folder of videos with a CSV: sampling by timestamp, pieces, tracks, trees, splits, and bad files."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cityguessr.datasets import DatasetError, WindowShape, open_dataset
+from cityguessr.datasets.videos import Track, read_samples
+from cityguessr.places import Places
+
+av = pytest.importorskip("av")
+
+SHAPE = WindowShape(4, 32, 1.0)
+HEADER = "video,city,state,country,continent,latitude,longitude"
+A, B = "Tokyo,Tokyo-to,Japan,Asia,35.7,139.7", "Berlin,Land Berlin,Germany,Europe,52.5,13.4"
+
+
+def video(path: Path, times: list[float], size=(64, 48), colorspace: int | None = 6) -> None:
+    """Grey frames at @times; frame n has the luma 16 + 4 n. Without @colorspace: tinted, and 16 + n."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"qp": "0", "bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 90000)
+        if colorspace is not None:
+            stream.codec_context.colorspace = colorspace
+        for n, time in enumerate(times):
+            frame = av.VideoFrame(*size, "yuv420p")
+            for plane, value in zip(frame.planes, (16 + n, 90, 190) if colorspace is None else (16 + 4 * n, 128, 128)):
+                plane.update(bytes([value]) * plane.buffer_size)
+            frame.pts, frame.time_base = round(time * 90000), Fraction(1, 90000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def number(grey: int) -> int:
+    """Of the frame with this grey in RGB: limited range spreads 219 steps over 255."""
+    return round(int(grey) * 219 / 255 / 4)
+
+
+def table(root: Path, lines: list[str], header: str = HEADER, **more) -> dict:
+    (root / "videos.csv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    return {"kind": "videos", "root": str(root), "cache": str(root / "cache"), **more}
+
+
+@pytest.fixture
+def drives(tmp_path):
+    """Ten drives of 10 s at 5 frames a second, five in each city."""
+    for city in ("a", "b"):
+        for n in range(5):
+            video(tmp_path / city / f"{n}.mp4", [i / 5 for i in range(51)])
+    return tmp_path, [f"{c}/{n}.mp4,{place}" for c, place in (("a", A), ("b", B)) for n in range(5)]
+
+
+def test_samples_are_the_first_frames_not_before_their_targets(tmp_path):
+    times = [0.0, 0.3, 0.99905, 1.2, 1.9, 2.1, 5.2, 5.9, 6.1]  # a gap from 2.1 to 5.2
+    video(tmp_path / "v.mp4", times)
+    found = [(round(time, 3), number(frame[16, 16, 0])) for time, frame in read_samples(tmp_path / "v.mp4", 1.0, 32)]
+    assert found == [(0.0, 0), (0.999, 2), (2.1, 5), (5.2, 6), (6.1, 8)]
+
+
+def test_times_count_from_the_first_frame(tmp_path):
+    video(tmp_path / "v.mkv", [3.0 + i / 10 for i in range(25)])
+    assert [round(time, 2) for time, _ in read_samples(tmp_path / "v.mkv", 1.0, 32)] == [0.0, 1.0, 2.0]
+
+
+def test_colours_without_a_matrix_are_gstreamers(tmp_path):
+    """BT.709 for more than 576 lines, BT.601 else. Luma 16 + n with Cb 90 and Cr 190."""
+    for size, red in (((64, 48), 1.402), ((1280, 720), 1.5748)):
+        video(tmp_path / "v.mp4", [i / 5 for i in range(101)], size, None)
+        *_, (_, frame) = read_samples(tmp_path / "v.mp4", 20.0, 32)
+        expected = 255 * (100 / 219 + red * 62 / 224)
+        assert abs(int(frame[16, 16, 0]) - min(expected, 255)) <= 2, size
+
+
+def test_windows_of_drives(drives):
+    root, lines = drives
+    parts = [open_dataset(table(root, lines, hop=3), split, SHAPE) for split in ("train", "validation", "test")]
+    for part in parts:
+        part.prepare()
+    assert [len(part.sources()) for part in parts] == [6, 2, 2]
+    assert len({source for part in parts for source, _ in part.sources()}) == 10
+    source, windows = parts[0].sources()[0]
+    assert [round(parts[0][i].start, 3) for i in windows] == [0, 3, 6, 7], "11 samples: three hops and the rest"
+    window = parts[0][windows[1]]
+    assert [number(v) for v in window.frames[:, 16, 16, 0].tolist()] == [15, 20, 25, 30]
+    city = parts[0].places.index("city", "Tokyo" if source.startswith("a") else "Berlin")
+    assert window.labels.tolist() == list(parts[0].places.path(city))
+    assert window.location == parts[0].places.location(city)
+
+
+def test_decoding_is_done_once(drives):
+    root, lines = drives
+    first = open_dataset(table(root, lines), "test", SHAPE)
+    assert len(first) == 10
+    for path in (root / "cache").glob("*.npy"):
+        stamp = path.stat().st_mtime_ns
+    second = open_dataset(table(root, lines), "test", SHAPE)
+    second.prepare()
+    assert path.stat().st_mtime_ns == stamp
+    assert np.array_equal(first[0].frames, second[0].frames)
+
+
+def test_jpeg_cache_is_near(drives):
+    root, lines = drives
+    raw = open_dataset(table(root, lines), "test", SHAPE)[0].frames.int()
+    packed = open_dataset(table(root, lines, cache=str(root / "jpegs"), cache_format="jpeg"), "test", SHAPE)[
+        0
+    ].frames.int()
+    assert (raw - packed).abs().max() <= 2
+
+
+def test_preparing_in_processes_gives_the_same(drives):
+    root, lines = drives
+    one = open_dataset(table(root, lines), "validation", SHAPE)
+    many = open_dataset(table(root, lines, cache=str(root / "other")), "validation", SHAPE)
+    many.prepare(2)
+    assert all(np.array_equal(a.frames, b.frames) for a, b in zip(one, many, strict=True))
+
+
+def test_pieces_of_one_drive(drives):
+    root, _ = drives
+    lines = [f"a/0.mp4,{A},train,,4", f"a/0.mp4,{B},train,4,", f"a/1.mp4,{A},train,,", f"b/0.mp4,{B},test,,"]
+    dataset = open_dataset(table(root, lines, HEADER + ",split,start,end", hop=1), "train", SHAPE)
+    starts = [(dataset[i].source, dataset[i].start, int(dataset[i].labels[0])) for i in range(5)]
+    tokyo, berlin = (dataset.places.index("city", city) for city in ("Tokyo", "Berlin"))
+    first = "a/0.mp4"
+    assert starts == [(first, 0.0, tokyo), *((first, t, berlin) for t in (4.0, 5.0, 6.0, 7.0))]
+
+
+def test_files_of_one_source_stay_together(drives):
+    """In one split; as windows they have each their own time, so each is a source."""
+    root, _ = drives
+    lines = [f"a/{n}.mp4,{A},{'morning' if n < 3 else f'drive {n}'}" for n in range(5)]
+    parts = {s: open_dataset(table(root, lines, HEADER + ",source"), s, SHAPE) for s in ("train", "validation", "test")}
+    found = {name: split for split, part in parts.items() for name, _ in part.sources()}
+    assert sorted(found) == [f"a/{n}.mp4" for n in range(5)]
+    assert len({found[f"a/{n}.mp4"] for n in range(3)}) == 1
+
+
+def test_track_gives_each_window_its_position(drives):
+    root, _ = drives
+    (root / "a.csv").write_text("time,latitude,longitude\n0,10,179.9\n10,11,-179.9\n")
+    lines = [f"a/0.mp4,{A},a.csv,train", f"a/1.mp4,{A},,train"]
+    dataset = open_dataset(table(root, lines, HEADER + ",track,split", hop=1), "train", SHAPE)
+    assert dataset[0].location == pytest.approx((10.15, 179.93))
+    assert dataset[7].location == pytest.approx((10.85, -179.93))
+    assert dataset[8].location == pytest.approx((35.7, 139.7))
+
+
+def test_track_ends():
+    track = Track(np.array([1.0, 2.0]), np.array([[0.0, 0.0], [2.0, 4.0]]))
+    assert track.at(0) == (0, 0) and track.at(9) == (2, 4) and track.at(1.5) == (1, 2)
+
+
+def test_tree_beside_the_csv(drives):
+    root, lines = drives
+    tree = Places.cityguessr68k().subset(["Tokyo", "Berlin", "Lima"], "mine")
+    (root / "places.json").write_text(tree.to_json(), encoding="utf-8")
+    with pytest.raises(DatasetError, match="videos.csv:2: .*'Tokyo' lies in"):
+        open_dataset(table(root, lines), "train", SHAPE).prepare()
+    paths = {c: ",".join(tree.named_path(tree.index("city", c))) for c in ("Tokyo", "Berlin")}
+    lines = [f"{c}/{n}.mp4,{paths[name]},," for c, name in (("a", "Tokyo"), ("b", "Berlin")) for n in range(5)]
+    dataset = open_dataset(table(root, lines), "train", SHAPE)
+    assert dataset.places.counts[0] == 3 and dataset[0].location is None
+
+
+@pytest.mark.parametrize(
+    "lines, header, said",
+    [
+        ([f"x.mp4,{A}"], HEADER, "1 videos do not exist: x.mp4"),
+        (["a/0.mp4,Tokyo,,Japan,Asia,1,2"], HEADER, ":2: state is empty"),
+        (["a/0.mp4,Tokyo,T,Japan,Asia,1,"], HEADER, ":2: latitude and longitude must both"),
+        (["a/0.mp4,Tokyo,T,Japan,Asia,91,0"], HEADER, ":2: latitude: found '91'"),
+        (["a/0.mp4,Tokyo,T,Japan,Asia,,"], HEADER, "no latitude and longitude for Tokyo"),
+        ([f"a/0.mp4,{A}", "a/1.mp4,Tokyo,X,Japan,Asia,1,1"], HEADER, "the city 'Tokyo' lies in"),
+        ([f"a/0.mp4,{A}", f"a/1.mp4,{A},,"], HEADER, ":3: 9 values under a header of 7"),
+        ([f"a/0.mp4,{A}"], HEADER.replace("city", "town"), "columns missing: ..city"),
+        ([f"a/0.mp4,{A},1"], HEADER + ",speed", "unknown: ..speed"),
+        ([f"a/0.mp4,{A},dev"], HEADER + ",split", ":2: split: found 'dev'"),
+        (
+            [f"a/0.mp4,{A},train", f"a/0.mp4,{B},test"],
+            HEADER + ",split",
+            ":3: the source 'a/0.mp4' is in train and in test",
+        ),
+        ([f"a/0.mp4,{A},5,4"], HEADER + ",start,end", ":2: end 4 is not after start 5"),
+        ([f"a/0.mp4,{A},no.csv"], HEADER + ",track", "no.csv: no such file"),
+        ([], HEADER, "no windows"),
+    ],
+)
+def test_bad_tables(tmp_path, lines, header, said):
+    for n in range(2):
+        video(tmp_path / "a" / f"{n}.mp4", [i / 5 for i in range(26)])
+    with pytest.raises(ValueError, match=said):
+        open_dataset(table(tmp_path, lines, header), "train", SHAPE).prepare()
+
+
+def test_files_that_are_no_videos(tmp_path):
+    (tmp_path / "v.mp4").write_bytes(b"no video at all")
+    with pytest.raises(DatasetError, match="v.mp4: cannot be decoded"):
+        open_dataset(table(tmp_path, [f"v.mp4,{A}"]), "train", SHAPE).prepare()
+
+
+def test_a_damaged_cache_is_told(drives):
+    root, lines = drives
+    dataset = open_dataset(table(root, lines), "test", SHAPE)
+    dataset.prepare()
+    for path in (root / "cache").glob("*.npy"):
+        path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(DatasetError, match="damaged cache file"):
+        dataset[0]
