@@ -294,7 +294,7 @@ deliver (GstCityGuessrSidePad *self, const Item *item)
   GstEventType type = item->event ? GST_EVENT_TYPE (item->event) : GST_EVENT_UNKNOWN;
   GstFlowReturn flow = GST_FLOW_OK;
 
-  if (is_data (item) && renew (self, self->stream_start))
+  if (type != GST_EVENT_STREAM_START && renew (self, self->stream_start))
     self->negotiated = FALSE;
   if (is_data (item) || type == GST_EVENT_SEGMENT) {
     gboolean asked = gst_pad_check_reconfigure (pad);
