@@ -4,30 +4,21 @@
  */
 #include "generate.h"
 
+#include "hash.h"
+
 #include <math.h>
 #include <string.h>
-
-static guint64
-mix (guint64 z)
-{
-  z = (z ^ (z >> 30)) * G_GUINT64_CONSTANT (0xBF58476D1CE4E5B9);
-  z = (z ^ (z >> 27)) * G_GUINT64_CONSTANT (0x94D049BB133111EB);
-  return z ^ (z >> 31);
-}
 
 guint64
 cg_generate_key (guint64 seed, const char *name)
 {
-  guint64 hash = G_GUINT64_CONSTANT (0xCBF29CE484222325);
-  for (const char *c = name; *c != '\0'; c++)
-    hash = (hash ^ (guint8)*c) * G_GUINT64_CONSTANT (0x100000001B3);
-  return hash ^ mix (seed);
+  return cg_fnv (name) ^ cg_mix (seed);
 }
 
 guint64
 cg_generate_draw (guint64 key, guint64 i)
 {
-  return mix (key + (i + 1) * G_GUINT64_CONSTANT (0x9E3779B97F4A7C15));
+  return cg_hash (key, i);
 }
 
 static gdouble

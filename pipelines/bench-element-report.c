@@ -5,9 +5,9 @@
 #include <gst/gst.h>
 #include <json-glib/json-glib.h>
 #include <math.h>
-#include <string.h>
 
 #include "bench-element-private.h"
+#include "machine.h"
 
 static void
 result_free (gpointer data)
@@ -105,22 +105,10 @@ verdict_of (const ElementBar *bar)
                                                                                : "missed";
 }
 
-static char *
-cpu_name (void)
-{
-  g_autofree char *info = NULL;
-  const char *line;
-
-  if (!g_file_get_contents ("/proc/cpuinfo", &info, NULL, NULL) ||
-      !(line = strstr (info, "model name")) || !(line = strchr (line, ':')))
-    return g_strdup ("unknown");
-  return g_strstrip (g_strndup (line + 1, strcspn (line + 1, "\n")));
-}
-
 void
 element_bench_print_table (const ElementBench *run)
 {
-  g_autofree char *cpu = cpu_name (), *gstreamer = gst_version_string ();
+  g_autofree char *cpu = machine_cpu_name (), *gstreamer = gst_version_string ();
 
   g_print ("%s, %u CPUs, %s; %d rounds\n\n", cpu, g_get_num_processors (), gstreamer,
            run->options.rounds);
@@ -205,7 +193,7 @@ element_bench_print_json (const ElementBench *run)
 {
   g_autoptr (JsonBuilder) b = json_builder_new ();
   g_autoptr (JsonNode) root = NULL;
-  g_autofree char *cpu = cpu_name (), *gstreamer = gst_version_string (), *text = NULL;
+  g_autofree char *cpu = machine_cpu_name (), *gstreamer = gst_version_string (), *text = NULL;
 
   json_builder_begin_object (b);
   json_builder_set_member_name (b, "machine");

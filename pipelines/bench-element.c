@@ -28,9 +28,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "bench-element-private.h"
+#include "machine.h"
 
 #define EXIT_USAGE 2
 #define PATIENCE_US (60LL * G_USEC_PER_SEC) /* for anything that is waited for */
@@ -580,27 +580,11 @@ typedef struct {
   GArray *rss, *fds, *threads; /* one each minute of video */
 } HourCount;
 
-static gdouble
-rss_mb (void)
+/* What the system does not tell is no number. */
+static void
+append_known (GArray *values, gdouble value)
 {
-  g_autofree char *text = NULL;
-  g_auto (GStrv) fields = NULL;
-
-  if (!g_file_get_contents ("/proc/self/statm", &text, NULL, NULL))
-    return NAN;
-  fields = g_strsplit (text, " ", 3);
-  return g_ascii_strtoull (fields[1], NULL, 10) * (gdouble)sysconf (_SC_PAGESIZE) / 1e6;
-}
-
-static gdouble
-entries (const char *folder)
-{
-  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
-  guint n = 0;
-
-  while (dir && g_dir_read_name (dir))
-    n++;
-  return dir ? n : NAN;
+  element_bench_append (values, value > 0 ? value : NAN);
 }
 
 static GstPadProbeReturn
@@ -610,9 +594,9 @@ count_hour (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 
   if (++count->frame % 60 != 0 || count->frame <= HOUR_WARM)
     return GST_PAD_PROBE_OK;
-  element_bench_append (count->rss, rss_mb ());
-  element_bench_append (count->fds, entries ("/proc/self/fd"));
-  element_bench_append (count->threads, entries ("/proc/self/task"));
+  append_known (count->rss, machine_resident_mb ());
+  append_known (count->fds, machine_descriptors ());
+  append_known (count->threads, machine_threads ());
   return GST_PAD_PROBE_OK;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bench-private.h"
+#include "machine.h"
 
 /* ---- numbers ---- */
 
@@ -197,22 +198,10 @@ print_contestant (const Bench *bench, const Contestant *c)
   }
 }
 
-static char *
-cpu_name (void)
-{
-  g_autofree char *info = NULL;
-  const char *line;
-
-  if (!g_file_get_contents ("/proc/cpuinfo", &info, NULL, NULL) ||
-      !(line = strstr (info, "model name")) || !(line = strchr (line, ':')))
-    return g_strdup ("unknown");
-  return g_strstrip (g_strndup (line + 1, strcspn (line + 1, "\n")));
-}
-
 void
 bench_print_table (const Bench *bench)
 {
-  g_autofree char *cpu = cpu_name ();
+  g_autofree char *cpu = machine_cpu_name ();
   const char *geometry = "";
   char text[3][16];
 
@@ -327,7 +316,7 @@ bench_print_json (const Bench *bench)
              *limits = json_object_new ();
   JsonArray *results = json_array_new (), *peers = json_array_new (), *pictures = json_array_new ();
   JsonArray *isas = json_array_new (), *bars = json_array_new ();
-  g_autofree char *cpu = cpu_name ();
+  g_autofree char *cpu = machine_cpu_name ();
 
   json_node_take_object (node, root);
   for (const char *const *isa = cg_cpu_isa_names (); *isa; isa++)

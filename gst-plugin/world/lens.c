@@ -4,7 +4,7 @@
  */
 #include "lens.h"
 
-#include "hash.h"
+#include "chance.h"
 
 #include <math.h>
 #include <string.h>

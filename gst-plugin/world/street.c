@@ -4,7 +4,7 @@
  */
 #include "street.h"
 
-#include "hash.h"
+#include "chance.h"
 #include "steps.h"
 
 #include <math.h>

@@ -25,15 +25,6 @@
 #define FRAME_MS 40
 #define WAIT_SECONDS 30
 
-/* Read by the leak sanitizer, where there is one: fontconfig keeps what it once read, and loses sight of some of it. */
-__attribute__ ((visibility ("default"))) const char *__lsan_default_suppressions (void);
-
-const char *
-__lsan_default_suppressions (void)
-{
-  return "leak:libfontconfig";
-}
-
 /* ---- the element ---- */
 
 typedef struct {

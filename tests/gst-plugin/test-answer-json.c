@@ -8,6 +8,7 @@
 
 #include "answer-json.h"
 #include "report.h"
+#include "two-branches.h"
 
 #include <locale.h>
 #include <math.h>
@@ -159,18 +160,6 @@ GST_END_TEST;
 
 /* ---- real answers ---- */
 
-static const char tree[] =
-    "{ \"version\": 1, \"name\": \"two\","
-    " \"continents\": [ { \"label\": \"Europe\" }, { \"label\": \"North America\" } ],"
-    " \"countries\": [ { \"label\": \"Sweden\", \"code\": \"SE\", \"continent\": 0 },"
-    "   { \"label\": \"Nowhere\", \"continent\": 1 } ],"
-    " \"states\": [ { \"label\": \"Skane\", \"name\": \"Skåne\", \"country\": 0 },"
-    "   { \"label\": \"Elsewhere\", \"country\": 1 } ],"
-    " \"cities\": [ { \"label\": \"Malm\", \"name\": \"Malmö\", \"state\": 0,"
-    "     \"latitude\": 55.6, \"longitude\": 13.0 },"
-    "   { \"label\": \"Quote, \\\"unquote\\\"; end\", \"state\": 1,"
-    "     \"latitude\": 37.5, \"longitude\": -122.25 } ] }";
-
 static CgAnswer
 random_answer (GRand *random)
 {
@@ -263,7 +252,7 @@ GST_START_TEST (test_answers)
   CgModel model = { .name = (char *)"two branches", .n_scenes = 2, .scenes = scenes };
   const gchar *path = g_getenv ("CITYGUESSR_JSON_LINES");
 
-  model.places = cg_places_parse (tree, sizeof tree - 1, "tree", &error);
+  model.places = cg_places_parse (two_branches, sizeof two_branches - 1, "tree", &error);
   fail_unless (model.places != NULL, "%s", error ? error->message : "");
   for (guint i = 0; i < 500; i++) {
     g_autoptr (GstStructure) structure = NULL;

@@ -28,15 +28,6 @@ typedef struct {
   GstBus *bus;
 } Fixture;
 
-/* Read by the leak sanitizer, where there is one: fontconfig keeps what it once read, and loses sight of some of it. */
-__attribute__ ((visibility ("default"))) const char *__lsan_default_suppressions (void);
-
-const char *
-__lsan_default_suppressions (void)
-{
-  return "leak:libfontconfig";
-}
-
 static void
 load_plugins (void)
 {

@@ -5,19 +5,7 @@
 #include <gst/check/gstcheck.h>
 
 #include "report.h"
-
-/* A tree of two branches: city 0 "Malm" is in state 0, country 0, continent 0, the others in 1. */
-static const char tree[] =
-    "{ \"version\": 1, \"name\": \"two\","
-    " \"continents\": [ { \"label\": \"Europe\" }, { \"label\": \"North America\" } ],"
-    " \"countries\": [ { \"label\": \"Sweden\", \"code\": \"SE\", \"continent\": 0 },"
-    "   { \"label\": \"Nowhere\", \"continent\": 1 } ],"
-    " \"states\": [ { \"label\": \"Skane\", \"name\": \"Skåne\", \"country\": 0 },"
-    "   { \"label\": \"Elsewhere\", \"country\": 1 } ],"
-    " \"cities\": [ { \"label\": \"Malm\", \"name\": \"Malmö\", \"state\": 0,"
-    "     \"latitude\": 55.6, \"longitude\": 13.0 },"
-    "   { \"label\": \"Quote, \\\"unquote\\\"; end\", \"state\": 1,"
-    "     \"latitude\": 37.5, \"longitude\": -122.25 } ] }";
+#include "two-branches.h"
 
 static char *scenes[] = { (char *)"water", (char *)"forest", NULL };
 static CgModel model;
@@ -32,7 +20,7 @@ setup (void)
 
   model =
       (CgModel){ .name = (char *)"two branches", .demo = TRUE, .n_scenes = 2, .scenes = scenes };
-  model.places = cg_places_parse (tree, sizeof tree - 1, "tree", &error);
+  model.places = cg_places_parse (two_branches, sizeof two_branches - 1, "tree", &error);
   fail_unless (model.places != NULL, "%s", error ? error->message : "");
 
   answer = (CgAnswer){ .finest = CG_CITY,

@@ -15,15 +15,6 @@
 #define CELLS 4
 #define KEPT_SIZE 64
 
-/* Read by the leak sanitizer, where there is one: fontconfig keeps what it once read, and loses sight of some of it. */
-__attribute__ ((visibility ("default"))) const char *__lsan_default_suppressions (void);
-
-const char *
-__lsan_default_suppressions (void)
-{
-  return "leak:libfontconfig";
-}
-
 static guint8 *
 picture (CgWorld *world, const gchar *city, guint64 drive, guint64 time, gint width, gint height)
 {

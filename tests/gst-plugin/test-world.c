@@ -9,15 +9,6 @@
 #include <gio/gio.h>
 #include <string.h>
 
-/* Read by the leak sanitizer, where there is one: fontconfig keeps what it once read, and loses sight of some of it. */
-__attribute__ ((visibility ("default"))) const char *__lsan_default_suppressions (void);
-
-const char *
-__lsan_default_suppressions (void)
-{
-  return "leak:libfontconfig";
-}
-
 static GstHarness *
 harness_new (const gchar *caps, const gchar *first_property, ...)
 {

@@ -14,6 +14,8 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "pipelines/machine.h"
+
 #include <gst/gst.h>
 #include <locale.h>
 #include <math.h>
@@ -413,29 +415,6 @@ typedef struct {
   gint answers, drops;
 } Sample;
 
-static gdouble
-rss_mb (void)
-{
-  g_autofree char *text = NULL;
-  g_auto (GStrv) fields = NULL;
-
-  if (!g_file_get_contents ("/proc/self/statm", &text, NULL, NULL))
-    return 0;
-  fields = g_strsplit (text, " ", 3);
-  return g_ascii_strtoull (fields[1], NULL, 10) * (gdouble)sysconf (_SC_PAGESIZE) / 1e6;
-}
-
-static guint
-count_entries (const char *folder)
-{
-  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
-  guint n = 0;
-
-  while (dir && g_dir_read_name (dir))
-    n++;
-  return n;
-}
-
 static Sample
 count (gint64 began)
 {
@@ -446,9 +425,9 @@ count (gint64 began)
   const struct mallinfo2 m = mallinfo2 ();
   s.heap = (m.uordblks + m.hblkhd) / 1e6;
 #endif
-  s.rss = rss_mb ();
-  s.fds = count_entries ("/proc/self/fd");
-  s.threads = count_entries ("/proc/self/task");
+  s.rss = machine_resident_mb ();
+  s.fds = machine_descriptors ();
+  s.threads = machine_threads ();
   s.seconds = (g_get_monotonic_time () - began) / 1e6;
   return s;
 }
@@ -463,7 +442,7 @@ settle (guint threads)
   do {
     g_thread_pool_stop_unused_threads ();
     g_usleep (20000);
-  } while (count_entries ("/proc/self/task") > threads && g_get_monotonic_time () < end);
+  } while (machine_threads () > threads && g_get_monotonic_time () < end);
 }
 
 static void

@@ -4,7 +4,7 @@
  */
 #include "art.h"
 
-#include "../hash.h"
+#include "../chance.h"
 
 #include <math.h>
 #include <pango/pangocairo.h>

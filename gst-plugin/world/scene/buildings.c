@@ -5,7 +5,7 @@
  */
 #include "scene.h"
 
-#include "../hash.h"
+#include "../chance.h"
 
 #include <math.h>
 

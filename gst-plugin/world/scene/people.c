@@ -4,7 +4,7 @@
  */
 #include "scene.h"
 
-#include "../hash.h"
+#include "../chance.h"
 
 #include <math.h>
 

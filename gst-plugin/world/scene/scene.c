@@ -4,7 +4,7 @@
  */
 #include "scene.h"
 
-#include "../hash.h"
+#include "../chance.h"
 
 CgItem *
 cg_scene_add (CgScene *scene, gdouble key, void (*draw) (const CgScene *scene, const CgItem *item))

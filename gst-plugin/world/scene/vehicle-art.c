@@ -6,7 +6,7 @@
  */
 #include "scene.h"
 
-#include "../hash.h"
+#include "../chance.h"
 
 #include <string.h>
 

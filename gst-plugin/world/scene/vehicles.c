@@ -7,7 +7,7 @@
  */
 #include "scene.h"
 
-#include "../hash.h"
+#include "../chance.h"
 
 #include <math.h>
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import math
 import os
 import sys
 from collections import Counter, defaultdict
@@ -34,6 +33,7 @@ from . import drives, geonames, gps, splits
 from .drives import Piece
 from .geonames import Labels, Town
 from .gps import Track
+from .metrics import mean_location
 
 VIDEOS = frozenset(
     ".mp4 .m4v .mov .qt .3gp .3g2 .avi .mkv .webm .mts .m2ts .m2t .ts .mpg .mpeg .vob .wmv .asf .insv .360 .lrv".split()
@@ -164,7 +164,7 @@ def _write_videos(path: Path, folder: Path, output: Path, videos: list[Video], l
     for video in videos:
         track = _relative(output / "tracks" / f"{video.name}.csv", folder)
         for piece in video.pieces:
-            latitude, longitude = middle(video.track.points[list(piece.fixes)])
+            latitude, longitude = mean_location(video.track.points[list(piece.fixes)])
             whole = piece.begin < 0.5 and piece.end > video.track.seconds - 0.5
             times = ["", ""] if whole else [f"{piece.begin:.3f}", f"{piece.end:.3f}"]
             place = [*labels.path(piece.place), f"{latitude:.6f}", f"{longitude:.6f}"]
@@ -181,17 +181,6 @@ def _write_files(path: Path, videos: list[Video]) -> None:
         seconds = [f"{video.track.seconds:.1f}", f"{video.labelled:.1f}"]
         rows.append([video.name, *seconds, len(video.track.times), drive, video.split, began, "; ".join(video.remarks)])
     _write_table(path, "video,seconds,labelled,positions,drive,split,began,remarks", rows)
-
-
-def middle(points: np.ndarray) -> tuple[float, float]:
-    """The mean of positions on the sphere: of their unit vectors. @points: [n, 2] degrees, n at least 1."""
-    latitude, longitude = np.radians(points).T
-    x, y, z = (
-        (np.cos(latitude) * np.cos(longitude)).mean(),
-        (np.cos(latitude) * np.sin(longitude)).mean(),
-        np.sin(latitude).mean(),
-    )
-    return math.degrees(math.atan2(z, math.hypot(x, y))), math.degrees(math.atan2(y, x))
 
 
 def _relative(path: Path, folder: Path) -> str:

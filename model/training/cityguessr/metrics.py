@@ -7,6 +7,7 @@ nobody knows: at that level the window counts in no accuracy and in no calibrati
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,6 +108,18 @@ def great_circle(latitude: np.ndarray, longitude: np.ndarray, to_latitude, to_lo
     east = np.radians(np.subtract(to_longitude, longitude))
     h = np.sin((b - a) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin(east / 2) ** 2
     return 2 * EARTH_RADIUS * np.arcsin(np.sqrt(np.clip(h, 0, 1)))
+
+
+def mean_location(points: np.ndarray | list[tuple[float, float]]) -> tuple[float, float]:
+    """The mean of positions on the sphere, of their unit vectors: right at the date line and at the poles too.
+    @points: [n, 2] degrees, latitude and longitude, n at least 1."""
+    latitude, longitude = np.radians(np.asarray(points, np.float64)).T
+    x, y, z = (
+        (np.cos(latitude) * np.cos(longitude)).mean(),
+        (np.cos(latitude) * np.sin(longitude)).mean(),
+        np.sin(latitude).mean(),
+    )
+    return math.degrees(math.atan2(z, math.hypot(x, y))), math.degrees(math.atan2(y, x))
 
 
 @dataclass(frozen=True)

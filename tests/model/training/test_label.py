@@ -383,4 +383,4 @@ def test_labels_tell_namesakes_apart():
 
 
 def test_the_middle_of_positions_across_the_date_line():
-    assert label.middle(np.array([(10.0, 179.0), (10.0, -179.0)])) == pytest.approx((10.0, 180.0), abs=0.01)
+    assert label.mean_location(np.array([(10.0, 179.0), (10.0, -179.0)])) == pytest.approx((10.0, 180.0), abs=0.01)

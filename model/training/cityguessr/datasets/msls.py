@@ -17,13 +17,13 @@ Goa and San Francisco are then unknown at the levels that it lacks.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from .. import splits
+from ..metrics import mean_location
 from ..options import one_of, within
 from ..places import Places, PlacesError
 from .base import (
@@ -193,11 +193,3 @@ class Msls(WindowDataset):
 
     def samples(self, clip: int, indices: np.ndarray) -> np.ndarray:
         return np.stack([read_picture(self.rows[clip][i].path, self.shape.image) for i in indices])
-
-
-def mean_location(locations: list[tuple[float, float]]) -> tuple[float, float]:
-    """Mean of points on the sphere, degrees: right at the date line and at the poles too."""
-    latitude, longitude = np.radians(np.array(locations, np.float64)).T
-    x, y, z = np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)
-    x, y, z = x.mean(), y.mean(), z.mean()
-    return math.degrees(math.atan2(z, math.hypot(x, y))), math.degrees(math.atan2(y, x))

@@ -32,6 +32,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from .. import splits
+from ..metrics import mean_location
 from ..options import one_of, within
 from ..places import Places, PlacesError
 from .base import (
@@ -47,7 +48,6 @@ from .base import (
     some,
     spans_of,
 )
-from .msls import mean_location
 from .store import FORMATS, SampleStore
 from .tables import Row, read_table
 
