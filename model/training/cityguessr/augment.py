@@ -28,29 +28,44 @@ class AugmentOptions:
     frame_colour: float = 0.0  # and these in addition for each frame: clouds, auto-exposure
     grey: float = 0.0  # chance that a window loses its colours
     stochastic_depth: float = 0.0  # chance that the last block is passed over; it rises linearly with depth
+    tubelets: int = 0  # so many of a window's tubelets, chosen at random, are computed; 0: all (Batch.slots)
+    whole_epochs: int = 0  # in the last so many epochs all tubelets are, whatever tubelets says
 
     def check(self) -> None:
         within("shift", self.shift, 0, 100000)
         for name in ("crop", "colour", "frame_colour", "stochastic_depth"):
             within(name, getattr(self, name), 0, 0.9)
         within("grey", self.grey, 0, 1)
+        within("tubelets", self.tubelets, 0, 100000)
+        within("whole_epochs", self.whole_epochs, 0, 10**9)
 
 
 class TrainingWindows(torch.utils.data.Dataset):
-    """A dataset's windows with chance. Its index is a pair (epoch, window)."""
+    """A dataset's windows with chance. Its index is a pair (epoch, window), of @epochs; @tubelet: frames of a tubelet.
 
-    def __init__(self, dataset: WindowDataset, options: AugmentOptions, seed: int):
-        self.dataset, self.options, self.seed = dataset, options, seed
+    A window of few tubelets costs that share of a whole one, or less, and has its own place and weather: for the same
+    computation the network sees several times as many drives. Tokens keep the positions they have in the window, so
+    the whole one is what the network already knows, and more of it (as patch dropout, Liu et al., WACV 2023)."""
+
+    def __init__(self, dataset: WindowDataset, options: AugmentOptions, seed: int, epochs: int = 0, tubelet: int = 1):
+        self.dataset, self.options, self.seed, self.tubelet = dataset, options, seed, tubelet
+        self.whole_from = epochs - options.whole_epochs if options.tubelets else 0
 
     def __getitem__(self, index: tuple[int, int]) -> Window:
         epoch, number = index
         random = np.random.default_rng((self.seed, epoch, number))
         span = self._shifted(self.dataset.spans[number], random)
-        window = self.dataset.window(span)
+        window = self.dataset.window(span, self._slots(epoch, random), self.tubelet)
         frames = window.frames.numpy()
         frames = crop(frames, self.options.crop, random)
         frames = recolour(frames, self.options, random)
         return window._replace(frames=torch.from_numpy(frames))
+
+    def _slots(self, epoch: int, random: np.random.Generator) -> np.ndarray | None:
+        if epoch >= self.whole_from:
+            return None
+        count = self.dataset.shape.frames // self.tubelet
+        return np.sort(random.permutation(count)[: self.options.tubelets])
 
     def _shifted(self, span: Span, random: np.random.Generator) -> Span:
         shift = int(random.integers(-self.options.shift, self.options.shift + 1))

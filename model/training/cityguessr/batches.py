@@ -16,11 +16,13 @@ from .datasets.base import Window, WindowDataset
 
 
 class Batch(NamedTuple):
-    """Windows stacked. @frames: uint8 [B, frames, image, image, 3]; @labels: int64 [B, 4]; @scene: [B, 16] or None."""
+    """Windows stacked. @frames: uint8 [B, frames, image, image, 3]; @labels: int64 [B, 4]; @scene: [B, 16] or None;
+    @slots: int64 [B, tubelets], those that the frames are of, or None for whole windows."""
 
     frames: Tensor
     labels: Tensor
     scene: Tensor | None
+    slots: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         return Batch(*(None if value is None else value.to(device, non_blocking=True) for value in self))
@@ -35,10 +37,11 @@ class Batch(NamedTuple):
 
 def collate(windows: Sequence[Window]) -> Batch:
     scenes = [window.scene for window in windows]
+    slots = [window.slots for window in windows]
     return Batch(
         torch.stack([window.frames for window in windows]),
         torch.stack([window.labels for window in windows]),
-        None if any(scene is None for scene in scenes) else torch.stack(scenes),
+        *(None if any(value is None for value in some) else torch.stack(some) for some in (scenes, slots)),
     )
 
 

@@ -313,23 +313,33 @@ class CityGuessr(nn.Module):
         mean, std = (torch.tensor(v, dtype=torch.float64) for v in (self.input.mean, self.input.std))
         return ((frames.to(torch.float64) * self.input.scale - mean) / std).to(like)
 
-    def tokens(self, values: Tensor) -> Tensor:
-        """Scaled values [batch, frames, image, image, 3] -> last block's raw output [batch, tokens, width]."""
+    def positions(self, slots: Tensor | None) -> Tensor:
+        """Rows of the position table: all, [tokens, width], or those of some tubelets, [batch, tokens, width]."""
         g = self.geometry
-        expected = (g.frames, g.image, g.image, 3)
+        table = position_table(g.tokens, g.width)
+        if slots is None:
+            return table
+        return table.unflatten(0, (g.frames // g.tubelet, -1))[slots.cpu()].flatten(1, 2)
+
+    def tokens(self, values: Tensor, slots: Tensor | None = None) -> Tensor:
+        """Scaled values [batch, frames, image, image, 3] -> last block's raw output [batch, tokens, width]. @slots,
+        [batch, tubelets]: the frames are those of these tubelets only."""
+        g = self.geometry
+        frames = g.frames if slots is None else slots.shape[1] * g.tubelet
+        expected = (frames, g.image, g.image, 3)
         if values.ndim != 5 or values.shape[1:] != expected:
             raise ValueError(
                 f"frames: found shape {tuple(values.shape)}, expected [batch, " + ", ".join(map(str, expected)) + "]"
             )
         x = self.patch_embed(values.permute(0, 4, 1, 2, 3)).flatten(2).transpose(1, 2)
-        x = x + position_table(g.tokens, g.width).to(x)
+        x = x + self.positions(slots).to(x)
         for block in self.blocks:
             x = block(x)
         return x
 
-    def forward(self, frames: Tensor) -> Outputs:
-        """Pixels [batch, frames, image, image, 3], RGB, 0..255, of any dtype."""
-        features = self.tokens(self.scale_pixels(frames)).mean(1)
+    def forward(self, frames: Tensor, slots: Tensor | None = None) -> Outputs:
+        """Pixels [batch, frames, image, image, 3], RGB, 0..255, of any dtype; @slots as in tokens(), for training."""
+        features = self.tokens(self.scale_pixels(frames), slots).mean(1)
         logits = torch.cat([self.heads[level](features) for level in LEVELS], dim=-1)
         attended = self.sca(logits) if self.sca is not None else None
         scene = self.scene(attended) if self.scene is not None else None

@@ -96,7 +96,9 @@ class Trainer:
         self.plan = EpochPlan(len(self.train_set), train.batch, train.windows_per_epoch, recipe.seed, group.size)
         if self.plan.steps == 0:
             raise TrainError(f"{len(self.train_set)} windows are too few for {group.size} processes")
-        self.windows = TrainingWindows(self.train_set, recipe.augment, recipe.seed)
+        self.windows = TrainingWindows(
+            self.train_set, recipe.augment, recipe.seed, recipe.train.epochs, geometry.tubelet
+        )
 
     def _make_text_table(self) -> tuple[Tensor | None, str]:
         """F_t of each city, and the encoder's description."""
@@ -157,7 +159,7 @@ class Trainer:
             targets = targets_of(part.labels, part.scene, self.text_table, recipe.loss)
             with quiet:
                 with autocast(self.device, recipe.train.precision):
-                    outputs = self.net(part.frames)
+                    outputs = self.net(part.frames, part.slots)
                 levels = self.model.split(outputs.logits)
                 found = term_sums(levels, outputs.scene, outputs.text, targets, recipe.loss) / divide_by
                 (total(found, recipe.loss) * group.size).backward()

@@ -128,3 +128,19 @@ def test_impossible_geometry_is_named(field, value):
 def test_wrong_frames_are_named():
     with pytest.raises(ValueError, match=r"found shape \(1, 4, 64, 64, 3\), expected \[batch, 8, 64, 64, 3\]"):
         CityGuessr(preset("tiny"))(torch.zeros(1, 4, 64, 64, 3))
+
+
+def test_some_tubelets_keep_their_positions():
+    """All tubelets, named one by one, are the whole window; of some, each token has its own tubelet's position."""
+    torch.manual_seed(0)
+    model = CityGuessr(preset("tiny")).double()
+    g, frames = model.geometry, window(preset("tiny"))
+    slots = torch.arange(g.frames // g.tubelet)[None]
+    assert torch.equal(model(frames, slots).logits, model(frames).logits)
+    some = torch.tensor([[1, 3]])
+    by_slot = position_table(g.tokens, g.width).reshape(g.frames // g.tubelet, -1, g.width)
+    assert torch.equal(model.positions(some)[0], by_slot[[1, 3]].reshape(-1, g.width))
+    chosen = frames.unflatten(1, (-1, g.tubelet))[:, [1, 3]].flatten(1, 2)
+    assert model(chosen, some).features.shape == (1, g.width)
+    with pytest.raises(ValueError, match="expected \\[batch, 4, "):
+        model(frames, some)

@@ -267,6 +267,21 @@ def test_augmentation_is_a_function_of_seed_epoch_and_window():
     assert not torch.equal(one[(1, 2)].frames, other[(1, 2)].frames)
 
 
+def test_few_tubelets_of_a_window():
+    dataset = Numbers()
+    windows = TrainingWindows(dataset, AugmentOptions(tubelets=1, whole_epochs=2), 0, epochs=40, tubelet=2)
+    seen = set()
+    for epoch in range(38):
+        window = windows[(epoch, 1)]
+        (slot,) = window.slots.tolist()
+        assert window.frames[:, 0, 0, 0].tolist() == [4 + 2 * slot, 5 + 2 * slot]
+        seen.add(slot)
+    assert seen == {0, 1}
+    for epoch in (38, 39):
+        window = windows[(epoch, 1)]
+        assert window.slots is None and window.frames[:, 0, 0, 0].tolist() == [4, 5, 6, 7]
+
+
 def test_crop_is_the_same_in_all_frames():
     frames = np.repeat(np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), dtype=np.uint8), 3, 0)
     found = crop(frames, 0.5, np.random.default_rng(1))

@@ -240,7 +240,8 @@ def kill_after(process: subprocess.Popen, path: Path, stamp: int, seconds: float
 
 def test_resumed_after_kill_it_ends_with_the_same_bits(recipe, tmp_path):
     changes = ("augment.shift=1", "augment.colour=0.2", "augment.stochastic_depth=0.3", "optimizer.ema=0.9",
-               'optimizer.schedule="cosine"', "train.workers=1", "train.epochs=3")  # fmt: skip
+               'optimizer.schedule="cosine"', "train.workers=1", "train.epochs=3", "augment.tubelets=1",
+               "augment.whole_epochs=1")  # fmt: skip
     words = [word for change in changes for word in ("--set", change)]
     straight = run(recipe, tmp_path / "straight", *changes)
     output = tmp_path / "killed"

@@ -32,6 +32,7 @@ class Window(NamedTuple):
     source: str  # the drive, video or sequence: what splits are grouped by
     start: float  # time of the first sample in its source, seconds
     location: tuple[float, float] | None  # latitude, longitude, degrees
+    slots: Tensor | None = None  # int64 [tubelets], rising: those that frames holds; None: all of the window
 
 
 @dataclass(frozen=True)
@@ -118,12 +119,19 @@ class WindowDataset(torch.utils.data.Dataset, abc.ABC):
     def __getitem__(self, index: int) -> Window:
         return self.window(self.spans[index])
 
-    def window(self, span: Span) -> Window:
+    def window(self, span: Span, slots: np.ndarray | None = None, tubelet: int = 1) -> Window:
+        """@slots: only these tubelets, of @tubelet frames each, are read."""
         clip = self.clips[span.clip]
-        frames = self.samples(span.clip, self.indices(span))
+        indices = self.indices(span)
+        if slots is not None:
+            indices = indices.reshape(-1, tubelet)[slots].reshape(-1)
+        frames = self.samples(span.clip, indices)
         scene = None if clip.scene is None else torch.tensor(clip.scene, dtype=torch.float32)
         labels = torch.tensor(clip.labels, dtype=torch.int64)
-        return Window(torch.from_numpy(frames), labels, scene, clip.source, self.start(span), self.location(span))
+        chosen = None if slots is None else torch.from_numpy(slots)
+        return Window(
+            torch.from_numpy(frames), labels, scene, clip.source, self.start(span), self.location(span), chosen
+        )
 
     def sources(self) -> list[tuple[str, list[int]]]:
         """Each source, in the order of its first window, with its windows in time order."""
