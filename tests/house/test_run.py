@@ -23,7 +23,7 @@ def front_door(*arguments: str) -> subprocess.CompletedProcess:
 def test_help_names_every_command() -> None:
     done = front_door("help")
     assert done.returncode == 0
-    for command in ("demo", "test", "test-debian13", "soak", "bench", "build", "deps"):
+    for command in ("demo", "train-demo", "test", "test-debian13", "soak", "bench", "build", "deps"):
         assert f"\n  {command} " in done.stdout, done.stdout
 
 
