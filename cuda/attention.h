@@ -23,15 +23,15 @@ typedef struct {
 
 typedef struct _CgCudaAttention CgCudaAttention;
 
-/** cg_cuda_attention_uses_dnn: whether cuDNN can compute such a shape on @device. */
+/** cg_cuda_attention_uses_dnn: whether cuDNN may compute such a shape on @device. */
 bool cg_cuda_attention_uses_dnn (const CgCudaDevice *device, const CgCudaAttentionShape *shape);
 
-/** cg_cuda_attention_scores_size: bytes that cuBLASLt's way needs for scores and probabilities; 0 with cuDNN. */
-size_t cg_cuda_attention_scores_size (const CgCudaDevice *device, const CgCudaAttentionShape *shape);
+/** cg_cuda_attention_scores_size: bytes that cuBLASLt's way needs for scores and probabilities. */
+size_t cg_cuda_attention_scores_size (const CgCudaAttentionShape *shape);
 
-/** cg_cuda_attention_new: a plan; @choice.provider as cg_cuda_attention_uses_dnn() says. NULL with UNSUPPORTED if
- * there is no such proposal. @scores: of cg_cuda_attention_scores_size() bytes, as long as the plan.
- * cg_cuda_attention_free(). */
+/** cg_cuda_attention_new: a plan, as @choice says. NULL with UNSUPPORTED if there is no such proposal.
+ * @scores: for cuBLASLt, of cg_cuda_attention_scores_size() bytes, as long as the plan; plans that run one after the
+ * other may share it. cg_cuda_attention_free(). */
 CgCudaAttention *cg_cuda_attention_new (const CgCudaDevice *device,
                                         const CgCudaAttentionShape *shape, CgCudaChoice choice,
                                         void *scores, CgCudaError *error);

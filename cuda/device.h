@@ -14,7 +14,7 @@
  *   cuBLASLt   cublasLtCreate, cublasLtDestroy, cublasLtGetVersion, cublasLtGetStatusString,
  *              cublasLtMatmulDescCreate, -Destroy, -SetAttribute, cublasLtMatrixLayoutCreate, -Destroy, -SetAttribute,
  *              cublasLtMatmulPreferenceCreate, -Destroy, -SetAttribute, cublasLtMatmulAlgoGetHeuristic,
- *              cublasLtMatmulAlgoCheck, cublasLtMatmul
+ *              cublasLtMatmul
  *   cuDNN      cudnnCreate, cudnnDestroy, cudnnSetStream, cudnnGetVersion, cudnnGetErrorString,
  *              cudnnBackendCreateDescriptor, -DestroyDescriptor, -SetAttribute, -GetAttribute, -Finalize, -Execute
  *
@@ -36,18 +36,20 @@
  * @sm: 10 * major + minor of the compute capability: 75, 80, ... 120
  * @context: as pushed by cg_cuda_device_enter()
  * @stream: the engine's; everything but sample_put() happens on it
- * @dnn: bound to @stream. NULL where cuDNN has nothing to offer (sm 75)
+ * @dnn: bound to @stream
+ * @dnn_properties: NULL. Tests set it to a DEVICEPROP descriptor, with @dnn NULL, to build plans for a device that
+ *   is not there
  * @workspace: of the libraries, for work on @stream; @workspace_size bytes */
 typedef struct {
   int number, sm, multiprocessors;
   int driver_version; /* as cudaDriverGetVersion() */
   char name[96];
-  char uuid[33]; /* hexadecimal */
   void *context;
   bool owns_context;
   cudaStream_t stream;
   cublasLtHandle_t lt;
   cudnnHandle_t dnn;
+  cudnnBackendDescriptor_t dnn_properties;
   void *workspace;
   size_t workspace_size;
 } CgCudaDevice;

@@ -12,10 +12,10 @@
 #include "device.h"
 
 /** CgCudaEpilogue: what happens to a product P, in fp32 before any rounding:
- * @STORE: Y (operands' type) = P + bias (operands' type). bias NULL is not allowed: zeros
+ * @STORE: Y (operands' type) = P + bias (operands' type)
  * @GELU: Y (operands' type) = gelu_erf (P + bias (fp32)); cuBLASLt with a kernel behind it rounds P first
- * @ADD: Y (fp32) += P + bias (fp32)
- * @TABLE: Y (fp32) = P + table (fp32 [rows / batch][outputs], the same for each of @batch) */
+ * @ADD: Y (fp32) = P + bias (fp32) + addend (fp32 [rows of all windows][outputs])
+ * @TABLE: Y (fp32) = P + addend (fp32 [rows of one window][outputs], the same for each window) */
 typedef enum {
   CG_CUDA_EPILOGUE_STORE,
   CG_CUDA_EPILOGUE_GELU,
@@ -48,6 +48,9 @@ CgCudaMatmul *cg_cuda_matmul_new (const CgCudaDevice *device, const CgCudaMatmul
                                   CgCudaChoice choice, CgCudaError *error);
 void cg_cuda_matmul_free (CgCudaMatmul *matmul);
 
-/** cg_cuda_matmul_run: on the device's stream; may be captured. @extra: bias or table, as the epilogue says. */
+/** cg_cuda_matmul_in_place: whether y of an ADD may be its addend. */
+bool cg_cuda_matmul_in_place (const CgCudaMatmul *matmul);
+
+/** cg_cuda_matmul_run: on the device's stream; may be captured. @bias, @addend: as the epilogue says, else NULL. */
 bool cg_cuda_matmul_run (const CgCudaMatmul *matmul, const void *x, const void *weight,
-                         const void *extra, void *y, CgCudaError *error);
+                         const void *bias, const float *addend, void *y, CgCudaError *error);

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../model/frame.h"
-#include "../model/network.h"
+#include "model/frame.h"
+#include "model/network.h"
 
 /** Raised with any change to what is declared here, to CgFrame, CgFolded or CgOutputs. */
 #define CG_CUDA_MODULE_ABI 1
