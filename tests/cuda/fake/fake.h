@@ -73,8 +73,12 @@ void cg_fake_context_free (gpointer context);
 
 /* ---- for the emulator of kernels ---- */
 
-/** cg_fake_launch: queues @run (a copy of @closure's @size bytes) on @stream. Any thread. */
-cudaError_t cg_fake_launch (cudaStream_t stream, const char *name, void (*run) (void *closure),
-                            const void *closure, size_t size);
+/** cg_fake_launch: counts a call @name and queues @run (@data) on @stream, then @destroy; during capture @run is
+ * called again by each cudaGraphLaunch(). @data is freed on failure too. Any thread. */
+cudaError_t cg_fake_launch (cudaStream_t stream, const char *name, void (*run) (void *data),
+                            void *data, GDestroyNotify destroy);
+
+/** cg_fake_fault: notes a fault that the emulator found. */
+void cg_fake_fault (const char *text);
 
 G_END_DECLS
