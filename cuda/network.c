@@ -263,7 +263,7 @@ typedef struct {
 } Pass;
 
 static bool
-watch (const Pass *pass, const char *layer, const void *values, size_t n)
+watch (const Pass *pass, CgCudaLayer layer, const void *values, size_t n)
 {
   return !pass->watch || pass->watch->seen (pass->watch->data, pass->block, layer,
                                             pass->network->weights->type, values, n, pass->error);
@@ -320,9 +320,9 @@ attend (Pass *pass, const CgCudaBlock *block)
   return normalise (pass) &&
          cg_cuda_matmul_run (pass->plans->qkv, n->normalised, block->qkv, block->qkv_bias, NULL,
                              n->qkv, pass->error) &&
-         watch (pass, "qkv", n->qkv, pass->rows * 3 * width) &&
+         watch (pass, CG_CUDA_LAYER_QKV, n->qkv, pass->rows * 3 * width) &&
          cg_cuda_attention_run (pass->plans->attention, n->qkv, n->attended, pass->error) &&
-         watch (pass, "attention", n->attended, pass->rows * width) &&
+         watch (pass, CG_CUDA_LAYER_ATTENTION, n->attended, pass->rows * width) &&
          add (pass, pass->plans->proj, n->attended, block->proj, block->proj_bias);
 }
 
@@ -335,7 +335,7 @@ expand (Pass *pass, const CgCudaBlock *block)
   return normalise (pass) &&
          cg_cuda_matmul_run (pass->plans->fc1, n->normalised, block->fc1, block->fc1_bias, NULL,
                              n->hidden, pass->error) &&
-         watch (pass, "fc1", n->hidden, pass->rows * n->geometry.mlp);
+         watch (pass, CG_CUDA_LAYER_FC1, n->hidden, pass->rows * n->geometry.mlp);
 }
 
 bool

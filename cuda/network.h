@@ -36,10 +36,14 @@ typedef struct {
   CgCudaArena buffers, scores;
 } CgCudaNetwork;
 
-/** CgCudaWatch: sees what each layer that fp16 may overflow gives. NULL: nothing does.
- * @block: from 0; @values: [@n] on the device, complete in the order of the device's stream */
+/** CgCudaLayer: what fp16 may overflow in a block: q, k and v; the weighted v; gelu (fc1). */
+typedef enum { CG_CUDA_LAYER_QKV, CG_CUDA_LAYER_ATTENTION, CG_CUDA_LAYER_FC1 } CgCudaLayer;
+#define CG_CUDA_LAYERS 3
+
+/** CgCudaWatch: @seen is shown what each of these layers gives: @n values on the device, complete in the order of the
+ * device's stream. @block counts from 0 */
 typedef struct {
-  bool (*seen) (void *data, unsigned block, const char *layer, CgCudaType type, const void *values,
+  bool (*seen) (void *data, unsigned block, CgCudaLayer layer, CgCudaType type, const void *values,
                 size_t n, CgCudaError *error);
   void *data;
 } CgCudaWatch;
@@ -54,6 +58,6 @@ bool cg_cuda_network_open (CgCudaNetwork *network, const CgCudaDevice *device,
 void cg_cuda_network_close (CgCudaNetwork *network);
 
 /** cg_cuda_network_run: @windows, a power of two up to the chunk, from number @first of @samples on, to the same
- * numbers of the means. On the device's stream; may be captured. */
+ * numbers of the means. @watch: NULL, nobody watches. On the device's stream; may be captured. */
 bool cg_cuda_network_run (CgCudaNetwork *network, unsigned first, unsigned windows,
                           const CgCudaWatch *watch, CgCudaError *error);
