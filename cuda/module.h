@@ -91,7 +91,7 @@ typedef struct _CgCudaSample CgCudaSample;
  * @time: what @n windows take on the device from sample pointers to outputs in host memory, in microseconds, for each
  *   of @repeats runs over @sets sets of samples in turn ([sets][n][frames]). For benchmarks; the engine thread's place
  */
-typedef struct {
+typedef struct _CgCudaModule {
   unsigned abi;
   bool (*probe) (int device, CgCudaError *error);
   CgCudaEngine *(*open) (const CgFolded *folded, const CgCudaOptions *options, CgCudaError *error);
