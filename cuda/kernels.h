@@ -9,8 +9,8 @@
  * once, to nearest even, when it is stored. Every sum has a fixed order: the same input gives the same
  * bits on one GPU, whatever else runs.
  *
- * Alignment: pointers to floats and to elements are 16-byte aligned (allocations are), unless a
- * launcher says otherwise. Sizes need no alignment; multiples of 8 elements are fast.
+ * Alignment: arrays of floats and of elements are 16-byte aligned (allocations are), unless a launcher
+ * says otherwise. Sizes need no alignment; multiples of 8 elements are fast.
  * Zero rows (windows, elements) is no work and no error.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later

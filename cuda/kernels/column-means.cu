@@ -54,7 +54,7 @@ cg_cuda_column_means (CgCudaType type, const void *in, unsigned windows, unsigne
 {
   if (windows == 0)
     return cudaSuccess;
-  if (in == NULL || out == NULL || tokens == 0 || columns == 0 || windows > MAX_GRID_Y)
+  if (!is_array (in) || !is_array (out) || tokens == 0 || columns == 0 || windows > MAX_GRID_Y)
     return cudaErrorInvalidValue;
   /* A warp reads 128 bytes of a row. */
   if (columns % 2 == 0 && type != CG_CUDA_FP32)

@@ -27,21 +27,21 @@
 
 /* Returns an expression of the element type T, or that @type is none. */
 #define RETURN_FOR_TYPE(type, ...) \
-  switch (type) {                  \
-  case CG_CUDA_FP32: {             \
-    using T = float;               \
-    return __VA_ARGS__;            \
-  }                                \
-  case CG_CUDA_FP16: {             \
-    using T = __half;              \
-    return __VA_ARGS__;            \
-  }                                \
-  case CG_CUDA_BF16: {             \
-    using T = __nv_bfloat16;       \
-    return __VA_ARGS__;            \
-  }                                \
-  }                                \
-  return cudaErrorInvalidValue
+  do {                             \
+    if ((type) == CG_CUDA_FP32) {  \
+      using T = float;             \
+      return __VA_ARGS__;          \
+    }                              \
+    if ((type) == CG_CUDA_FP16) {  \
+      using T = __half;            \
+      return __VA_ARGS__;          \
+    }                              \
+    if ((type) == CG_CUDA_BF16) {  \
+      using T = __nv_bfloat16;     \
+      return __VA_ARGS__;          \
+    }                              \
+    return cudaErrorInvalidValue;  \
+  } while (0)
 
 /* ---- elements ---- */
 
@@ -112,6 +112,13 @@ static inline bool
 is_aligned (const void *p, size_t bytes)
 {
   return reinterpret_cast<uintptr_t> (p) % bytes == 0;
+}
+
+/* What a launcher asks of an array: there, and aligned. */
+static inline bool
+is_array (const void *p)
+{
+  return p != NULL && is_aligned (p, 16);
 }
 
 /* ---- warps: all lanes get the result ---- */

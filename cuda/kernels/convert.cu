@@ -32,7 +32,7 @@ cg_cuda_convert (const float *in, size_t n, CgCudaType type, void *out, cudaStre
 {
   if (n == 0)
     return cudaSuccess;
-  if (in == NULL || out == NULL)
+  if (!is_array (in) || !is_array (out))
     return cudaErrorInvalidValue;
   RETURN_FOR_TYPE (type, CG_CUDA_LAUNCH (convert<T>, dim3 (few_blocks (n)), dim3 (THREADS), 0,
                                          stream, in, n, static_cast<T *> (out)));
@@ -90,7 +90,7 @@ cg_cuda_max_abs (CgCudaType type, const void *values, size_t n, float *result, c
 {
   if (n == 0)
     return cudaSuccess;
-  if (values == NULL || result == NULL)
+  if (!is_array (values) || result == NULL)
     return cudaErrorInvalidValue;
   RETURN_FOR_TYPE (type, CG_CUDA_LAUNCH (max_abs<T>, dim3 (few_blocks (n)), dim3 (THREADS), 0,
                                          stream, static_cast<const T *> (values), n,

@@ -52,7 +52,7 @@ cg_cuda_add_bias_gelu (CgCudaType type, void *h, size_t rows, unsigned columns, 
 {
   if (rows == 0)
     return cudaSuccess;
-  if (h == NULL || columns == 0)
+  if (!is_array (h) || !is_aligned (bias, 16) || columns == 0)
     return cudaErrorInvalidValue;
   RETURN_FOR_TYPE (type, launch<T> (static_cast<T *> (h), rows, columns, bias, stream));
 }

@@ -100,7 +100,7 @@ cg_cuda_layer_norm (const float *x, size_t rows, unsigned width, float eps, CgCu
 {
   if (rows == 0)
     return cudaSuccess;
-  if (x == NULL || out == NULL || width == 0 || rows > MAX_ROWS)
+  if (!is_array (x) || !is_array (out) || width == 0 || rows > MAX_ROWS)
     return cudaErrorInvalidValue;
   RETURN_FOR_TYPE (type, launch<T> (x, rows, width, eps, static_cast<T *> (out), stream));
 }

@@ -56,7 +56,7 @@ cg_cuda_gather_patches (const uint8_t *const *samples, unsigned windows,
 
   if (windows == 0)
     return cudaSuccess;
-  if (samples == NULL || g == NULL || patches == NULL || g->tubelet == 0 || g->patch == 0 ||
+  if (samples == NULL || g == NULL || !is_array (patches) || g->tubelet == 0 || g->patch == 0 ||
       g->frames == 0 || g->frames % g->tubelet != 0 || g->image == 0 ||
       g->image > CG_CUDA_MAX_IMAGE || g->image % g->patch != 0 || g->frames > 4096 ||
       g->stride / 3 < (size_t)g->tubelet * g->patch * g->patch)

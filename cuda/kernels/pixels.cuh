@@ -96,8 +96,8 @@ chroma_at (const Source &s, unsigned x, unsigned slot)
     far = mean_down (far, chroma_sample<layout> (s, side, next));
   }
   /* Halfway, or a quarter of the way. */
-  const uint32_t half = mean_up (near, far);
-  return s.cosited_h ? half : mean_up (near, half);
+  const uint32_t middle = mean_up (near, far);
+  return s.cosited_h ? middle : mean_up (near, middle);
 }
 
 /* The two slots that luma row @y lies between, the nearer one first. */

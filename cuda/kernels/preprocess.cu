@@ -12,7 +12,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "pixels.cuh"
+#include "picture.cuh"
 
 #define FRACTION_BITS 22 /* Pillow's */
 #define THREADS 256
@@ -83,15 +83,14 @@ read_pixels (const Source &source, const Patch &patch, unsigned pitch, unsigned 
              uint32_t *chroma, uint32_t *pixels)
 {
   const unsigned warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, warps = THREADS / WARP;
-  unsigned slot = 0, end = 0, unused;
+  unsigned near, far, slot = 0;
 
   if (layout != PACKED) {
-    /* The slots between which the first and the last line lie. */
-    chroma_slots (source, patch.y, &unused, &slot);
-    slot = slot < unused ? slot : unused;
-    chroma_slots (source, patch.y + patch.height - 1, &unused, &end);
-    end = end > unused ? end : unused;
-    for (unsigned k = slot + warp; k <= end; k += warps)
+    chroma_slots (source, patch.y, &near, &far);
+    slot = min (near, far);
+    chroma_slots (source, patch.y + patch.height - 1, &near, &far);
+    const unsigned last = max (near, far);
+    for (unsigned k = slot + warp; k <= last; k += warps)
 #pragma unroll 4
       for (unsigned x = lane; x < patch.width; x += WARP)
         chroma[(k - slot) * columns + x] = chroma_at<layout> (source, patch.x + x, k);
@@ -99,7 +98,6 @@ read_pixels (const Source &source, const Patch &patch, unsigned pitch, unsigned 
   }
 
   for (unsigned y = warp; y < patch.height; y += warps) {
-    unsigned near = 0, far = 0;
     if (layout != PACKED)
       chroma_slots (source, patch.y + y, &near, &far);
 #pragma unroll 4
@@ -126,7 +124,7 @@ add_pixel (int sum[3], int weight, uint32_t pixel)
 /* Shared: chroma [slots][columns], pixels [chunk][pitch], and between the axes [tile][chunk, made odd]. */
 template <Layout layout, bool rows_first>
 static __global__ void
-__launch_bounds__ (THREADS)
+__launch_bounds__ (THREADS, 4)
     resize (Source source, Plan plan, Axis along, Axis across, uint8_t *__restrict__ out)
 {
   CG_CUDA_SHARED (uint32_t, chroma);
@@ -143,13 +141,13 @@ __launch_bounds__ (THREADS)
   const unsigned window = last_along.x + last_along.y - begin;
   const unsigned end = last_across.x + last_across.y;
 
-  /* This thread's output, and the half that rounds. */
+  /* This thread's output. */
   const unsigned my_along = threadIdx.x % plan.tile, my_across = threadIdx.x / plan.tile;
   const bool mine = my_along < n_along && my_across < n_across;
   const int2 my_range = mine ? across.range[first_across + my_across] : make_int2 (0, 0);
   const int *my_weight = across.weight + (size_t)(first_across + my_across) * across.taps;
-  const int half = 1 << (FRACTION_BITS - 1);
-  int sum[3] = { half, half, half };
+  const int half_level = 1 << (FRACTION_BITS - 1);
+  int sum[3] = { half_level, half_level, half_level };
 
   for (unsigned at = across.range[first_across].x; at < end; at += plan.chunk) {
     const unsigned n = min (plan.chunk, end - at);
@@ -163,7 +161,7 @@ __launch_bounds__ (THREADS)
       const int2 range = along.range[first_along + output];
       const int *weight = along.weight + (size_t)(first_along + output) * along.taps;
       const uint32_t *from = pixels + (size_t)position * plan.pitch + (range.x - begin);
-      int value[3] = { half, half, half };
+      int value[3] = { half_level, half_level, half_level };
       for (int j = 0; j < range.y; j++)
         add_pixel (value, weight[j], from[j]);
       between[output * line + position] = (uint32_t)(value[0] >> FRACTION_BITS) |
@@ -186,84 +184,6 @@ __launch_bounds__ (THREADS)
 }
 
 /* ---- launching ---- */
-
-/* As lrint: to nearest, ties to even; of a number that is not negative. */
-static unsigned
-round_even (double x)
-{
-  const unsigned whole = (unsigned)x;
-  const double rest = x - whole;
-
-  return whole + (rest > 0.5 || (rest == 0.5 && whole % 2) ? 1 : 0);
-}
-
-/* frame_colour() of model/cpu/preprocess.c, which says why. */
-static Colour
-picture_colour (const CgCudaPicture *picture)
-{
-  const double kr_kb[][2] = { { 0.299, 0.114 }, { 0.2126, 0.0722 }, { 0.2627, 0.0593 } };
-  const double kr = kr_kb[picture->matrix][0], kb = kr_kb[picture->matrix][1], kg = 1 - kr - kb;
-  const double unit = 64 * 65536.0, half = 64 / 2.0;
-  double luma = 1.0 / 256, chroma = 1.0 / 256;
-  Colour c;
-
-  if (!picture->full_range) {
-    luma = 255.0 / 219 / 256;
-    chroma = 255.0 / 224 / 256;
-  } else if (picture->format == CG_FORMAT_P010) {
-    luma = chroma = 255.0 / 1023 / 64;
-  }
-  c.y = round_even (luma * unit);
-  c.rv = round_even (chroma * 2 * (1 - kr) * unit);
-  c.bu = round_even (chroma * 2 * (1 - kb) * unit);
-  c.gu = round_even (chroma * 2 * (1 - kb) * kb / kg * unit);
-  c.gv = round_even (chroma * 2 * (1 - kr) * kr / kg * unit);
-  const double dark = c.y * ((picture->full_range ? 0 : 16 * 256) / 65536.0);
-  c.r = round_even (dark + c.rv / 2.0 - half - 1);
-  c.g = round_even ((c.gu + c.gv) / 2.0 - dark + half - 0.5);
-  c.b = round_even (dark + c.bu / 2.0 - half - 1);
-  return c;
-}
-
-/* Bytes of a pixel, and where R, G and B lie in it. */
-static const uint8_t packed_formats[CG_N_FORMATS][4] = {
-  {},
-  {},
-  {},
-  {}, /* Y'CbCr */
-  { 1, 0, 0, 0 },
-  { 3, 0, 1, 2 },
-  { 3, 2, 1, 0 }, /* GRAY8, RGB, BGR */
-  { 4, 0, 1, 2 },
-  { 4, 2, 1, 0 }, /* RGBx, BGRx */
-  { 4, 1, 2, 3 },
-  { 4, 3, 2, 1 }, /* xRGB, xBGR */
-  { 4, 0, 1, 2 },
-  { 4, 2, 1, 0 }, /* RGBA, BGRA */
-  { 4, 1, 2, 3 },
-  { 4, 3, 2, 1 }, /* ARGB, ABGR */
-};
-
-static Layout
-picture_layout (const CgCudaPicture *picture)
-{
-  const bool words = picture->format == CG_FORMAT_P010;
-  const size_t luma = words ? 2 : 1, pair = 2 * luma;
-
-  switch (picture->format) {
-  case CG_FORMAT_NV12:
-  case CG_FORMAT_P010:
-    if (is_aligned (picture->plane[0], luma) && picture->stride[0] % (int)luma == 0 &&
-        is_aligned (picture->plane[1], pair) && picture->stride[1] % (int)pair == 0)
-      return words ? PAIRS16 : PAIRS8;
-    return words ? PAIRS16_LOOSE : PAIRS8_LOOSE;
-  case CG_FORMAT_I420:
-  case CG_FORMAT_YV12:
-    return PLANAR8;
-  default:
-    return PACKED;
-  }
-}
 
 static unsigned
 max_taps (unsigned in, unsigned outputs)
@@ -330,27 +250,6 @@ size_is_possible (unsigned width, unsigned height, unsigned image)
          image >= CG_CUDA_MIN_IMAGE && image <= CG_CUDA_MAX_IMAGE;
 }
 
-static bool
-picture_is_possible (const CgCudaPicture *picture)
-{
-  if ((unsigned)picture->format >= CG_N_FORMATS || (unsigned)picture->matrix > CG_MATRIX_BT2020)
-    return false;
-  const bool words = picture->format == CG_FORMAT_P010;
-  const bool pairs = picture->format == CG_FORMAT_NV12 || words;
-  const uint8_t bytes = packed_formats[picture->format][0];
-  const int planes = bytes > 0 ? 1 : pairs ? 2 : 3;
-
-  for (int i = 0; i < planes; i++) {
-    const size_t sample = i == 0 && bytes > 0 ? bytes : words ? 2 : 1;
-    const size_t row =
-        i == 0 ? sample * picture->width : sample * (pairs ? 2 : 1) * ((picture->width + 1) / 2);
-    const int64_t stride = picture->stride[i];
-    if (picture->plane[i] == NULL || (size_t)(stride < 0 ? -stride : stride) < row)
-      return false;
-  }
-  return true;
-}
-
 extern "C" size_t
 cg_cuda_preprocess_scratch (unsigned width, unsigned height, unsigned image)
 {
@@ -388,24 +287,7 @@ cg_cuda_preprocess (const CgCudaPicture *picture, unsigned image, void *scratch,
   if (result != cudaSuccess)
     return result;
 
-  Source source = {};
-  const uint8_t *packed = packed_formats[picture->format];
-  for (int i = 0; i < 3; i++) {
-    source.plane[i] = picture->plane[i];
-    source.stride[i] = picture->stride[i];
-  }
-  source.last_column = (picture->width + 1) / 2 - 1;
-  source.last_row = (picture->height + 1) / 2 - 1;
-  source.cosited_h = picture->cosited_h != 0;
-  source.cosited_v = picture->cosited_v != 0;
-  source.bytes = packed[0];
-  source.red = packed[1];
-  source.green = packed[2];
-  source.blue = packed[3];
-  source.expand = picture->format == CG_FORMAT_GRAY8 && !picture->full_range;
-  if (source.bytes == 0)
-    source.colour = picture_colour (picture);
-
+  const Source source = picture_source (picture);
   switch (picture_layout (picture)) {
   case PLANAR8:
     return launch<PLANAR8> (source, axes[0], axes[1], out, stream);

@@ -63,7 +63,7 @@ cg_cuda_softmax (CgCudaType type, void *scores, size_t rows, unsigned columns, u
 {
   if (rows == 0)
     return cudaSuccess;
-  if (scores == NULL || columns == 0 || columns > stride || rows > MAX_ROWS || !(scale > 0))
+  if (!is_array (scores) || columns == 0 || columns > stride || rows > MAX_ROWS || !(scale > 0))
     return cudaErrorInvalidValue;
   RETURN_FOR_TYPE (type,
                    launch<T> (static_cast<T *> (scores), rows, columns, stride, scale, stream));

@@ -112,6 +112,12 @@ max (int a, int b)
   return a > b ? a : b;
 }
 
+static inline unsigned
+max (unsigned a, unsigned b)
+{
+  return a > b ? a : b;
+}
+
 static inline double
 __dadd_rn (double a, double b)
 {
