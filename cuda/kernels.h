@@ -92,12 +92,13 @@ cudaError_t cg_cuda_layer_norm (const float *x, size_t rows, unsigned width, flo
 cudaError_t cg_cuda_add_bias_gelu (CgCudaType type, void *h, size_t rows, unsigned columns,
                                    const float *bias, cudaStream_t stream);
 
-/** cg_cuda_softmax: row by row, in place: p_j = exp (scale s_j) / sum_k exp (scale s_k), scale > 0.
+/** cg_cuda_softmax: row by row: p_j = exp (scale s_j) / sum_k exp (scale s_k), scale > 0.
  * CgFolded's queries carry 1 / (sqrt (d) ln 2), so that scores are exponents of 2: scale is ln 2.
- * @scores: type [rows][stride], of which the first @columns are taken and written
+ * @scores: [rows][stride], of which the first @columns are taken
+ * @out: type [rows][stride], of which the first @columns are written; for fp32 it may be @scores
  * A row with NaN or +inf, or of -inf only, becomes NaN; -inf among finite values becomes 0. */
-cudaError_t cg_cuda_softmax (CgCudaType type, void *scores, size_t rows, unsigned columns,
-                             unsigned stride, float scale, cudaStream_t stream);
+cudaError_t cg_cuda_softmax (CgCudaType type, const float *scores, size_t rows, unsigned columns,
+                             unsigned stride, float scale, void *out, cudaStream_t stream);
 
 /** cg_cuda_column_means: out[w][c] = mean over tokens of in[w][token][c].
  * @in: type [windows][tokens][columns]   @out: [windows][columns] */
