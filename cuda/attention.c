@@ -207,6 +207,12 @@ cg_cuda_attention_free (CgCudaAttention *self)
   free (self);
 }
 
+CgCudaProvider
+cg_cuda_attention_provider (const CgCudaAttention *self)
+{
+  return self->dnn ? CG_CUDA_PROVIDER_DNN : CG_CUDA_PROVIDER_LT;
+}
+
 bool
 cg_cuda_attention_run (const CgCudaAttention *self, const void *qkv, void *out, CgCudaError *error)
 {

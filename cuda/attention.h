@@ -37,6 +37,9 @@ CgCudaAttention *cg_cuda_attention_new (const CgCudaDevice *device,
                                         void *scores, CgCudaError *error);
 void cg_cuda_attention_free (CgCudaAttention *attention);
 
+/** cg_cuda_attention_provider: who computes it. */
+CgCudaProvider cg_cuda_attention_provider (const CgCudaAttention *attention);
+
 /** cg_cuda_attention_run: on the device's stream; may be captured. */
 bool cg_cuda_attention_run (const CgCudaAttention *attention, const void *qkv, void *out,
                             CgCudaError *error);

@@ -36,7 +36,7 @@ record (CgCudaBatches *b, unsigned n, CgCudaError *error)
 }
 
 static bool
-capture (CgCudaBatches *b, unsigned i, CgCudaError *error)
+capture_once (CgCudaBatches *b, unsigned i, CgCudaError *error)
 {
   const cudaStream_t stream = b->network->device->stream;
   cudaGraph_t graph = NULL;
@@ -57,9 +57,20 @@ capture (CgCudaBatches *b, unsigned i, CgCudaError *error)
   return done;
 }
 
+/* A library that loads code when it is first used may not do so during a capture: then all is run once before. */
+static bool
+capture (CgCudaBatches *b, unsigned i, CgCudaError *error)
+{
+  if (capture_once (b, i, error))
+    return true;
+  return error->status == CG_CUDA_COMPUTE && record (b, 1u << i, error) &&
+         cg_cuda_check (cudaStreamSynchronize (b->network->device->stream), "compute", error) &&
+         capture_once (b, i, error);
+}
+
 bool
 cg_cuda_batches_open (CgCudaBatches *b, CgCudaNetwork *network, CgCudaAnswers *answers,
-                      CgCudaError *error)
+                      const CgCudaSample *any, CgCudaError *error)
 {
   const size_t n = (size_t)CG_CUDA_MAX_BATCH * network->geometry.frames;
 
@@ -72,6 +83,8 @@ cg_cuda_batches_open (CgCudaBatches *b, CgCudaNetwork *network, CgCudaAnswers *a
           cudaEventCreateWithFlags (&b->finished, cudaEventBlockingSync | cudaEventDisableTiming),
           "make an event", error))
     return false;
+  for (size_t i = 0; i < n; i++)
+    b->pointers[i] = any->pixels;
   for (unsigned i = 0; i < CG_CUDA_SIZES; i++)
     if (!capture (b, i, error))
       return false;

@@ -19,9 +19,9 @@ typedef struct {
 } CgCudaBatches;
 
 /** cg_cuda_batches_open: @batches is zeroed; cg_cuda_batches_close() in any case. Captures every graph; @network and
- * @answers outlive it. */
+ * @answers outlive it. @any: a sample of whatever contents, used only meanwhile. */
 bool cg_cuda_batches_open (CgCudaBatches *batches, CgCudaNetwork *network, CgCudaAnswers *answers,
-                           CgCudaError *error);
+                           const CgCudaSample *any, CgCudaError *error);
 void cg_cuda_batches_close (CgCudaBatches *batches);
 
 /** cg_cuda_batches_run: see CgCudaModule.run. */

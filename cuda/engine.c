@@ -83,6 +83,20 @@ open_in (CgCudaEngine *engine, const CgFolded *folded, CgCudaType type,
          open_network (engine, &folded->geometry, options, tuner, error);
 }
 
+/* @note: why it is not in fp16. That cuDNN has no attention where it should, as without its own libraries or NVRTC, is
+ * told too, because it costs much time. */
+static void
+describe_it (CgCudaEngine *engine, CgCudaType type, const char *note)
+{
+  const unsigned head_width = engine->network.geometry.width / engine->network.geometry.heads;
+  const bool slow =
+      engine->device.sm >= 80 && type != CG_CUDA_FP32 && head_width % 8 == 0 &&
+      cg_cuda_attention_provider (engine->network.plans[0].attention) != CG_CUDA_PROVIDER_DNN;
+
+  snprintf (engine->description, sizeof engine->description, "cuda %s %s%s%s", engine->device.name,
+            cg_cuda_type_name (type), note, slow ? ", attention without cuDNN" : "");
+}
+
 /* The same, and once more in a wider type if fp16 turns out to be too narrow. */
 static bool
 open_wide_enough (CgCudaEngine *engine, const CgFolded *folded, const CgCudaOptions *options,
@@ -108,9 +122,21 @@ open_wide_enough (CgCudaEngine *engine, const CgFolded *folded, const CgCudaOpti
     if (!open_in (engine, folded, type, options, tuner, error))
       return false;
   }
-  snprintf (engine->description, sizeof engine->description, "cuda %s %s%s", engine->device.name,
-            cg_cuda_type_name (type), note);
+  describe_it (engine, type, note);
   return true;
+}
+
+static bool
+open_batches (CgCudaEngine *engine, CgCudaError *error)
+{
+  CgCudaSample *any = cg_cuda_sample_new (&engine->frames, error);
+  bool done;
+
+  if (!any)
+    return false;
+  done = cg_cuda_batches_open (&engine->batches, &engine->network, &engine->answers, any, error);
+  cg_cuda_sample_free (&engine->frames, any);
+  return done;
 }
 
 static bool
@@ -129,7 +155,7 @@ open_engine (CgCudaEngine *engine, const CgFolded *folded, const CgCudaOptions *
     return cg_cuda_fail (error, CG_CUDA_MEMORY, "Out of memory for the autotuner");
   done = open_wide_enough (engine, folded, options, tuner, error) &&
          cg_cuda_check (cudaStreamSynchronize (engine->device.stream), "load the model", error) &&
-         cg_cuda_batches_open (&engine->batches, &engine->network, &engine->answers, error);
+         open_batches (engine, error);
   if (done)
     cg_cuda_tuner_save (tuner);
   cg_cuda_tuner_free (tuner);

@@ -74,8 +74,8 @@ typedef struct {
 typedef struct _CgCudaEngine CgCudaEngine;
 typedef struct _CgCudaSample CgCudaSample;
 
-/** CgCudaModule: functions return NULL or false with @error filled on failure. They leave the calling thread's
- * current context as they found it.
+/** CgCudaModule: functions return NULL or false with @error, which is never NULL, filled on failure. They leave the
+ * calling thread's current context as they found it.
  * @abi: CG_CUDA_MODULE_ABI
  * @probe: whether device @device is there and this module can work on it. Loads no model. Any thread
  * @open: uploads @folded, builds every plan and captures every graph; nothing is allocated later but room for samples

@@ -10,6 +10,11 @@
 
 #include "geometry.h"
 
+/* Proposals of a library that are timed. cuDNN compiles each one, a matrix product for a second or so. */
+#define LT_PROPOSALS 16
+#define DNN_PROPOSALS 2
+#define SDPA_PROPOSALS 4
+
 /* ---- plans ---- */
 
 /* A shape that the tuner is asked about, and what its candidates are run with. */
@@ -50,15 +55,19 @@ choose_matmul (CgCudaTuner *tuner, MatmulTrial *trial, CgCudaMatmul **plan, CgCu
   static const char *const epilogues[] = { "store", "gelu", "add", "table" };
   const CgCudaMatmulShape *s = &trial->shape;
   char name[128];
-  CgCudaCandidates candidates = { .name = name,
-                                  .providers = { CG_CUDA_PROVIDER_LT, CG_CUDA_PROVIDER_DNN },
-                                  .make = make_matmul,
-                                  .run = run_matmul,
-                                  .free = free_matmul,
-                                  .data = trial };
+  CgCudaCandidates candidates = {
+    .name = name,
+    .providers = { { CG_CUDA_PROVIDER_LT, LT_PROPOSALS }, { CG_CUDA_PROVIDER_DNN, DNN_PROPOSALS } },
+    /* Where cuBLASLt has the whole epilogue too, cuDNN is not worth the time of its compiler. */
+    .last_resort = s->epilogue == CG_CUDA_EPILOGUE_STORE || s->epilogue == CG_CUDA_EPILOGUE_TABLE,
+    .make = make_matmul,
+    .run = run_matmul,
+    .free = free_matmul,
+    .data = trial
+  };
 
   if (s->type == CG_CUDA_FP32) /* cuDNN would take TF32 */
-    candidates.providers[1] = 0;
+    candidates.providers[1].provider = 0;
   snprintf (name, sizeof name, "matmul %s %s %ux%u %u->%u", cg_cuda_type_name (s->type),
             epilogues[s->epilogue], s->batch, s->rows, s->inputs, s->outputs);
   *plan = cg_cuda_tuner_choose (tuner, &candidates, error);
@@ -109,21 +118,21 @@ choose_attention (CgCudaTuner *tuner, AttentionTrial *trial, CgCudaAttention **p
   const CgCudaAttentionShape *s = &trial->shape;
   char name[128];
   CgCudaCandidates candidates = { .name = name,
-                                  .providers = { CG_CUDA_PROVIDER_LT },
+                                  .last_resort = true,
                                   .make = make_attention,
                                   .run = run_attention,
                                   .free = free_attention,
                                   .data = trial };
+  unsigned n = 0;
 
   snprintf (name, sizeof name, "attention %s %ux%u %ux%u", cg_cuda_type_name (s->type), s->batch,
             s->tokens, s->heads, s->head_width);
   if (cg_cuda_attention_uses_dnn (trial->network->device, s)) {
-    candidates.providers[0] = CG_CUDA_PROVIDER_DNN;
-    *plan = cg_cuda_tuner_choose (tuner, &candidates, error);
-    if (*plan || error->status != CG_CUDA_UNSUPPORTED)
-      return *plan != NULL;
-    candidates.providers[0] = CG_CUDA_PROVIDER_LT;
+    candidates.providers[n].provider = CG_CUDA_PROVIDER_DNN;
+    candidates.providers[n++].proposals = SDPA_PROPOSALS;
   }
+  candidates.providers[n].provider = CG_CUDA_PROVIDER_LT;
+  candidates.providers[n].proposals = LT_PROPOSALS;
   *plan = cg_cuda_tuner_choose (tuner, &candidates, error);
   return *plan != NULL;
 }

@@ -13,9 +13,6 @@
 
 #define MAX_FILE ((off_t)1 << 20)
 #define MAX_LINE 512
-/* Proposals of a provider that are timed. One of cuDNN takes up to two seconds to compile. */
-#define LT_PROPOSALS 16
-#define DNN_PROPOSALS 4
 #define WARM_UPS 2
 #define ROUNDS 3
 #define RUNS 5
@@ -171,58 +168,64 @@ is_hopeless (const CgCudaError *error)
   return error->status == CG_CUDA_LOST || error->status == CG_CUDA_MEMORY;
 }
 
-static unsigned
-proposals_of (CgCudaProvider provider)
+/* What is the best so far. */
+typedef struct {
+  void *plan;
+  CgCudaChoice choice;
+  float time;
+} Best;
+
+/* Tries one proposal. Returns: false if nothing else is worth trying: the first one that can be had, when nothing is
+ * timed, or no hope. */
+static bool
+try (CgCudaTuner *tuner, const CgCudaCandidates *c, CgCudaChoice choice, Best *best,
+     CgCudaError *error)
 {
-  return provider == CG_CUDA_PROVIDER_LT ? LT_PROPOSALS : DNN_PROPOSALS;
+  Best here = { NULL, choice, 0 };
+
+  error->status = CG_CUDA_OK;
+  here.plan = c->make (c->data, choice, error);
+  if (here.plan && !tuner->times) {
+    *best = here;
+    return false;
+  }
+  if (here.plan && measure (tuner, c, here.plan, &here.time, error) &&
+      (!best->plan || here.time < best->time)) {
+    const Best worse = *best;
+
+    *best = here;
+    here = worse;
+  }
+  if (here.plan)
+    c->free (here.plan);
+  return !is_hopeless (error);
 }
 
 void *
 cg_cuda_tuner_choose (CgCudaTuner *tuner, const CgCudaCandidates *c, CgCudaError *error)
 {
-  CgCudaChoice choice, best = { 0 };
   CgCudaError failure = { .status = CG_CUDA_OK };
-  void *kept = NULL;
-  float least = 0;
+  Best best = { NULL, { 0 }, 0 };
+  bool go_on = true;
 
-  if (tuner->times && recall (tuner, c->name, &choice)) {
-    kept = c->make (c->data, choice, &failure);
-    if (kept)
-      return kept;
+  if (tuner->times && recall (tuner, c->name, &best.choice)) {
+    best.plan = c->make (c->data, best.choice, &failure);
+    if (best.plan)
+      return best.plan;
   }
-  for (const CgCudaProvider *provider = c->providers; *provider; provider++)
-    for (unsigned i = 0; i < proposals_of (*provider); i++) {
-      const CgCudaChoice here = { *provider, i };
-      float time = 0;
-      void *plan;
-
-      failure = (CgCudaError){ .status = CG_CUDA_OK };
-      plan = c->make (c->data, here, &failure);
-
-      if (plan && !tuner->times)
-        return plan;
-      if (plan && measure (tuner, c, plan, &time, &failure) && (!kept || time < least)) {
-        void *worse = kept;
-
-        kept = plan;
-        plan = worse;
-        least = time;
-        best = here;
-      }
-      if (plan)
-        c->free (plan);
-      if (is_hopeless (&failure)) {
-        if (kept)
-          c->free (kept);
-        *error = failure;
-        return NULL;
-      }
-    }
-  if (!kept)
+  for (unsigned p = 0; c->providers[p].provider && go_on; p++)
+    for (unsigned i = 0; i < c->providers[p].proposals && go_on; i++)
+      if (!(p > 0 && c->last_resort && best.plan))
+        go_on = try (tuner, c, (CgCudaChoice){ c->providers[p].provider, i }, &best, &failure);
+  if (is_hopeless (&failure) && best.plan) {
+    c->free (best.plan);
+    best.plan = NULL;
+  }
+  if (!best.plan)
     *error = failure;
-  else
-    remember (tuner, c->name, best);
-  return kept;
+  else if (tuner->times)
+    remember (tuner, c->name, best.choice);
+  return best.plan;
 }
 
 /* ---- life ---- */

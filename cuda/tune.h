@@ -13,13 +13,18 @@ typedef struct _CgCudaTuner CgCudaTuner;
 
 /** CgCudaCandidates: a shape, as the tuner sees it.
  * @name: the shape in words: the key in the file, no tab and no newline
- * @providers: in the order in which they are tried, ended by 0
+ * @providers: in the order in which they are tried, and how many proposals of each; ended by 0
+ * @last_resort: the second provider is only asked if the first can't
  * @make: a plan as @choice says, or NULL with @error filled; UNSUPPORTED if there is no such proposal
  * @run: the plan once, on the device's stream
  * @free: a plan that is not wanted */
 typedef struct {
   const char *name;
-  CgCudaProvider providers[3];
+  struct {
+    CgCudaProvider provider;
+    unsigned proposals;
+  } providers[3];
+  bool last_resort;
   void *(*make) (void *data, CgCudaChoice choice, CgCudaError *error);
   bool (*run) (void *data, void *plan, CgCudaError *error);
   void (*free) (void *plan);
