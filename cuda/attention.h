@@ -23,7 +23,8 @@ typedef struct {
 
 typedef struct _CgCudaAttention CgCudaAttention;
 
-/** cg_cuda_attention_uses_dnn: whether cuDNN may compute such a shape on @device. */
+/** cg_cuda_attention_uses_dnn: whether cuDNN may compute such a shape on @device: that depends on its @type and
+ * @head_width. */
 bool cg_cuda_attention_uses_dnn (const CgCudaDevice *device, const CgCudaAttentionShape *shape);
 
 /** cg_cuda_attention_scores_size: bytes that cuBLASLt's way needs for scores and probabilities. */

@@ -88,9 +88,11 @@ open_in (CgCudaEngine *engine, const CgFolded *folded, CgCudaType type,
 static void
 describe_it (CgCudaEngine *engine, CgCudaType type, const char *note)
 {
-  const unsigned head_width = engine->network.geometry.width / engine->network.geometry.heads;
+  const CgCudaAttentionShape shape = {
+    .type = type, .head_width = engine->network.geometry.width / engine->network.geometry.heads
+  };
   const bool slow =
-      engine->device.sm >= 80 && type != CG_CUDA_FP32 && head_width % 8 == 0 &&
+      cg_cuda_attention_uses_dnn (&engine->device, &shape) &&
       cg_cuda_attention_provider (engine->network.plans[0].attention) != CG_CUDA_PROVIDER_DNN;
 
   snprintf (engine->description, sizeof engine->description, "cuda %s %s%s%s", engine->device.name,
