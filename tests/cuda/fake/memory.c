@@ -11,7 +11,15 @@
 #define GUARD 256     /* bytes before and behind, all ones: a NaN for whoever reads them */
 #define ONES 0xFF
 
+#define LARGE (1 << 20) /* of what is larger, only so much is filled, watched and compared */
+
 static GPtrArray *memories; /* of CgFakeMemory */
+
+static gsize
+watched (gsize size)
+{
+  return MIN (size, (gsize)LARGE);
+}
 
 static gsize
 used (void)
@@ -96,7 +104,8 @@ allocate (void **pointer, gsize size, CgFakeKind kind)
     return cg_fake_return (cudaErrorMemoryAllocation);
   if (posix_memalign (&block, ALIGNMENT, size + 2 * GUARD))
     return cg_fake_return (cudaErrorMemoryAllocation);
-  memset (block, ONES, size + 2 * GUARD);
+  memset (block, ONES, GUARD + watched (size));
+  memset ((guint8 *)block + GUARD + size, ONES, GUARD);
 
   CgFakeMemory *memory = g_new0 (CgFakeMemory, 1);
   memory->data = (guint8 *)block + GUARD;
@@ -125,7 +134,7 @@ release (void *pointer, CgFakeKind kind, const char *name)
   cg_fake_drain_all (TRUE); /* as the real one does */
   check_guards (memory);
   g_ptr_array_remove (memories, memory);
-  memset (memory->data - GUARD, ONES, memory->size + 2 * GUARD);
+  memset (memory->data, ONES, watched (memory->size));
   free (memory->data - GUARD);
   g_free (memory->before);
   g_free (memory);
@@ -200,7 +209,8 @@ cg_fake_snapshot (void)
   for (guint i = 0; memories && i < memories->len; i++) {
     CgFakeMemory *memory = memories->pdata[i];
     g_free (memory->before);
-    memory->before = memory->kind == CG_FAKE_DEVICE ? g_memdup2 (memory->data, memory->size) : NULL;
+    memory->before =
+        memory->kind == CG_FAKE_DEVICE ? g_memdup2 (memory->data, watched (memory->size)) : NULL;
   }
 }
 
@@ -212,7 +222,7 @@ cg_fake_poison_changed (void)
   cg_fake_drain_all (TRUE);
   for (guint i = 0; memories && i < memories->len; i++) {
     CgFakeMemory *memory = memories->pdata[i];
-    for (gsize b = 0; memory->before && b < memory->size; b++)
+    for (gsize b = 0; memory->before && b < watched (memory->size); b++)
       if (memory->data[b] != memory->before[b]) {
         memory->data[b] = ONES;
         n++;
