@@ -123,6 +123,7 @@ lt_open (CgCudaAttention *self, unsigned index, CgCudaError *error)
                                    .x_step = s->head_width,
                                    .w_step = s->head_width,
                                    .y_step = s->tokens * self->row,
+                                   .alpha = 1,
                                    .alignment = alignment };
   const CgCudaLtShape sums = { .in = s->type,
                                .out = s->type,
@@ -136,6 +137,7 @@ lt_open (CgCudaAttention *self, unsigned index, CgCudaError *error)
                                .x_step = s->tokens * self->row,
                                .w_step = s->head_width,
                                .y_step = s->head_width,
+                               .alpha = 1,
                                .alignment = alignment };
 
   self->products = cg_cuda_lt_new (self->device, &products, index, error);

@@ -14,7 +14,7 @@
 
 struct _CgCudaLt {
   const CgCudaDevice *device;
-  float beta;
+  float alpha, beta;
   cublasLtMatmulDesc_t operation;
   cublasLtMatrixLayout_t a, b, c, d;
   cublasLtMatmulAlgo_t algorithm;
@@ -145,6 +145,7 @@ cg_cuda_lt_new (const CgCudaDevice *device, const CgCudaLtShape *shape, unsigned
     return NULL;
   }
   lt->device = device;
+  lt->alpha = shape->alpha;
   lt->beta = shape->beta;
   if (describe (lt, shape, error) && choose (lt, shape, index, error))
     return lt;
@@ -174,14 +175,13 @@ bool
 cg_cuda_lt_run (const CgCudaLt *lt, const void *x, const void *w, const void *c, const void *bias,
                 void *y, CgCudaError *error)
 {
-  const float one = 1;
   cublasStatus_t code = CUBLAS_STATUS_SUCCESS;
 
   if (bias)
     code = cublasLtMatmulDescSetAttribute (lt->operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias,
                                            sizeof bias);
   if (code == CUBLAS_STATUS_SUCCESS)
-    code = cublasLtMatmul (lt->device->lt, lt->operation, &one, w, lt->a, x, lt->b, &lt->beta,
+    code = cublasLtMatmul (lt->device->lt, lt->operation, &lt->alpha, w, lt->a, x, lt->b, &lt->beta,
                            c ? c : y, lt->c, y, lt->d, &lt->algorithm, lt->device->workspace,
                            lt->device->workspace_size, lt->device->stream);
   return cg_cuda_check_lt (code, "multiply matrices", error);

@@ -6,7 +6,7 @@
 
 #include "device.h"
 
-/** CgCudaLtShape: Y[m][n] = X[m][k] · W + beta C (+ bias[n]), @batch times.
+/** CgCudaLtShape: Y[m][n] = alpha X[m][k] · W + beta C (+ bias[n]), @batch times.
  * @in: type of X and W; @out: of Y, C and bias. Sums are fp32, never TF32
  * @transposed: W is [n][k], a linear layer's weight; else [k][n]
  * @x_row, @w_row, @y_row: elements from row to row; C has Y's
@@ -20,7 +20,7 @@ typedef struct {
   unsigned m, n, k, batch;
   size_t x_row, w_row, y_row;
   size_t x_step, w_step, y_step, c_step;
-  float beta;
+  float alpha, beta;
   unsigned alignment;
 } CgCudaLtShape;
 

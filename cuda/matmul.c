@@ -14,6 +14,7 @@ struct _CgCudaMatmul {
   CgCudaMatmulShape shape;
   CgCudaLt *lt; /* or */
   CgCudaDnn *dnn;
+  bool copies; /* the table into y first, where cuBLASLt can't add one from elsewhere */
 };
 
 static bool
@@ -24,11 +25,13 @@ is_float (CgCudaEpilogue epilogue)
 
 /* ---- cuBLASLt ---- */
 
+/* @in_place: Y is what is added to. Else a table is, the same for all of the batch. */
 static CgCudaLt *
-lt_new (const CgCudaDevice *device, const CgCudaMatmulShape *shape, unsigned index,
+lt_new (const CgCudaDevice *device, const CgCudaMatmulShape *shape, unsigned index, bool in_place,
         CgCudaError *error)
 {
   const bool table = shape->epilogue == CG_CUDA_EPILOGUE_TABLE;
+  const size_t step = (size_t)shape->rows * shape->outputs;
   const CgCudaLtShape product = {
     .in = shape->type,
     .out = is_float (shape->epilogue) ? CG_CUDA_FP32 : shape->type,
@@ -42,12 +45,29 @@ lt_new (const CgCudaDevice *device, const CgCudaMatmulShape *shape, unsigned ind
     .w_row = shape->inputs,
     .y_row = shape->outputs,
     .x_step = (size_t)shape->rows * shape->inputs,
-    .y_step = (size_t)shape->rows * shape->outputs,
+    .y_step = step,
+    .c_step = in_place ? step : 0,
+    .alpha = 1.0f / (float)(1u << shape->shift),
     .beta = is_float (shape->epilogue) ? 1 : 0,
     .alignment = 16,
   };
 
   return cg_cuda_lt_new (device, &product, index, error);
+}
+
+/* Y = the table, for each of the batch. */
+static bool
+copy_table (const CgCudaMatmul *matmul, const float *table, float *y, CgCudaError *error)
+{
+  const CgCudaMatmulShape *shape = &matmul->shape;
+  const size_t step = (size_t)shape->rows * shape->outputs;
+
+  for (unsigned i = 0; i < shape->batch; i++)
+    if (!cg_cuda_check (cudaMemcpyAsync (y + i * step, table, step * sizeof *y,
+                                         cudaMemcpyDeviceToDevice, matmul->device->stream),
+                        "copy a table", error))
+      return false;
+  return true;
 }
 
 /* ---- cuDNN: [batch][rows][inputs] · [1][inputs][outputs], all on the way in fp32 on the chip ---- */
@@ -80,9 +100,14 @@ dnn_new (const CgCudaDevice *device, const CgCudaMatmulShape *shape, unsigned in
   const CgCudaDnnTensor y =
       dnn_tensor (is_float (shape->epilogue) ? CUDNN_DATA_FLOAT : type, batch, rows, out, false);
   CgCudaDnnTensor w = dnn_tensor (type, 1, in, out, false);
-  CgCudaDnn *dnn = cg_cuda_dnn_new (device);
+  CgCudaDnn *dnn;
   unsigned a, b, p, q, to;
 
+  if (shape->shift != 0) {
+    cg_cuda_fail (error, CG_CUDA_UNSUPPORTED, "cuDNN is not asked for shifted products");
+    return NULL;
+  }
+  dnn = cg_cuda_dnn_new (device);
   if (!dnn) {
     cg_cuda_fail (error, CG_CUDA_MEMORY, "Out of memory for a matrix product's plan");
     return NULL;
@@ -156,9 +181,14 @@ cg_cuda_matmul_new (const CgCudaDevice *device, const CgCudaMatmulShape *shape, 
   }
   matmul->device = device;
   matmul->shape = *shape;
-  if (choice.provider == CG_CUDA_PROVIDER_LT)
-    matmul->lt = lt_new (device, shape, choice.index, error);
-  else
+  if (choice.provider == CG_CUDA_PROVIDER_LT) {
+    matmul->lt = lt_new (device, shape, choice.index, false, error);
+    if (!matmul->lt && shape->epilogue == CG_CUDA_EPILOGUE_TABLE && choice.index == 0 &&
+        error->status == CG_CUDA_UNSUPPORTED) {
+      matmul->copies = true;
+      matmul->lt = lt_new (device, shape, choice.index, true, error);
+    }
+  } else
     matmul->dnn = dnn_new (device, shape, choice.index, error);
   if (matmul->lt || matmul->dnn)
     return matmul;
@@ -190,6 +220,9 @@ cg_cuda_matmul_run (const CgCudaMatmul *matmul, const void *x, const void *weigh
 
   if (matmul->dnn)
     return dnn_run (matmul, x, weight, bias, addend, y, error);
+  if (matmul->copies)
+    return copy_table (matmul, addend, y, error) &&
+           cg_cuda_lt_run (matmul->lt, x, weight, NULL, NULL, y, error);
   if (shape->epilogue != CG_CUDA_EPILOGUE_GELU)
     return cg_cuda_lt_run (matmul->lt, x, weight, addend, bias, y, error);
   /* cuBLASLt's own gelu is the approximation with tanh, off by up to 5e-4. */

@@ -23,11 +23,12 @@ typedef enum {
   CG_CUDA_EPILOGUE_TABLE,
 } CgCudaEpilogue;
 
-/** CgCudaMatmulShape: @batch: windows; @rows: of one window. The product has @batch x @rows rows. */
+/** CgCudaMatmulShape: @batch: windows; @rows: of one window. The product has @batch x @rows rows.
+ * @shift: P is X · W^T / 2^shift: for weights that would be too small for fp16. cuBLASLt only */
 typedef struct {
   CgCudaType type;
   CgCudaEpilogue epilogue;
-  unsigned batch, rows, inputs, outputs;
+  unsigned batch, rows, inputs, outputs, shift;
 } CgCudaMatmulShape;
 
 typedef struct _CgCudaMatmul CgCudaMatmul;

@@ -137,53 +137,61 @@ choose_attention (CgCudaTuner *tuner, AttentionTrial *trial, CgCudaAttention **p
   return *plan != NULL;
 }
 
+static CgCudaMatmulShape
+shape_of (const CgCudaNetwork *network, CgCudaEpilogue epilogue, unsigned windows, unsigned inputs,
+          unsigned outputs)
+{
+  const unsigned tokens = (unsigned)cg_cuda_tokens (&network->geometry);
+
+  return (
+      CgCudaMatmulShape){ network->weights->type, epilogue, windows, tokens, inputs, outputs, 0 };
+}
+
 static bool
-make_plans (CgCudaNetwork *network, CgCudaPlans *plans, unsigned windows, CgCudaTuner *tuner,
+make_plans (CgCudaNetwork *n, CgCudaPlans *plans, unsigned windows, CgCudaTuner *tuner,
             CgCudaError *error)
 {
-  const CgGeometry *g = &network->geometry;
-  const CgCudaWeights *w = network->weights;
+  const CgGeometry *g = &n->geometry;
+  const CgCudaWeights *w = n->weights;
   const CgCudaBlock *block = &w->blocks[0];
-  const unsigned rows = (unsigned)cg_cuda_tokens (g);
-  MatmulTrial patch = { network,
-                        { w->type, CG_CUDA_EPILOGUE_TABLE, windows, rows, w->patch_inputs,
-                          g->width },
-                        network->patches,
-                        w->patch,
-                        NULL,
-                        w->position,
-                        network->x[0] };
-  MatmulTrial qkv = { network,
-                      { w->type, CG_CUDA_EPILOGUE_STORE, windows, rows, g->width, 3 * g->width },
-                      network->normalised,
-                      block->qkv,
-                      block->qkv_bias,
-                      NULL,
-                      network->qkv };
-  MatmulTrial proj = {
-    network,           { w->type, CG_CUDA_EPILOGUE_ADD, windows, rows, g->width, g->width },
-    network->attended, block->proj,
-    block->proj_bias,  network->x[0],
-    network->x[1]
-  };
-  MatmulTrial fc1 = { network,
-                      { w->type, CG_CUDA_EPILOGUE_GELU, windows, rows, g->width, g->mlp },
-                      network->normalised,
-                      block->fc1,
-                      block->fc1_bias,
-                      NULL,
-                      network->hidden };
-  MatmulTrial fc2 = {
-    network,         { w->type, CG_CUDA_EPILOGUE_ADD, windows, rows, g->mlp, g->width },
-    network->hidden, block->fc2,
-    block->fc2_bias, network->x[0],
-    network->x[1]
-  };
-  AttentionTrial attention = {
-    network, { w->type, windows, rows, g->heads, g->width / g->heads, (float)M_LN2 }
-  };
+  MatmulTrial patch = { n,
+                        shape_of (n, CG_CUDA_EPILOGUE_TABLE, windows, w->patch_inputs, g->width),
+                        .x = n->patches,
+                        .weight = w->patch,
+                        .addend = w->position,
+                        .y = n->x[0] };
+  MatmulTrial qkv = { n,
+                      shape_of (n, CG_CUDA_EPILOGUE_STORE, windows, g->width, 3 * g->width),
+                      .x = n->normalised,
+                      .weight = block->qkv,
+                      .bias = block->qkv_bias,
+                      .y = n->qkv };
+  MatmulTrial proj = { n,
+                       shape_of (n, CG_CUDA_EPILOGUE_ADD, windows, g->width, g->width),
+                       .x = n->attended,
+                       .weight = block->proj,
+                       .bias = block->proj_bias,
+                       .addend = n->x[0],
+                       .y = n->x[1] };
+  MatmulTrial fc1 = { n,
+                      shape_of (n, CG_CUDA_EPILOGUE_GELU, windows, g->width, g->mlp),
+                      .x = n->normalised,
+                      .weight = block->fc1,
+                      .bias = block->fc1_bias,
+                      .y = n->hidden };
+  MatmulTrial fc2 = { n,
+                      shape_of (n, CG_CUDA_EPILOGUE_ADD, windows, g->mlp, g->width),
+                      .x = n->hidden,
+                      .weight = block->fc2,
+                      .bias = block->fc2_bias,
+                      .addend = n->x[0],
+                      .y = n->x[1] };
+  AttentionTrial attention = { n,
+                               { w->type, windows, (unsigned)cg_cuda_tokens (g), g->heads,
+                                 g->width / g->heads, (float)M_LN2 } };
 
-  /* The only block's fc2 is for means, and there is no other to be timed with. */
+  patch.shape.shift = w->patch_shift;
+  /* A single block's fc2 is for means alone, and there is no other to be timed with. */
   return choose_matmul (tuner, &patch, &plans->patch, error) &&
          choose_matmul (tuner, &qkv, &plans->qkv, error) &&
          choose_attention (tuner, &attention, &plans->attention, error) &&

@@ -4,10 +4,13 @@
  */
 #include "weights.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "geometry.h"
+
+#define MAX_SHIFT 24
 
 /* What an upload works with: @staging holds one matrix in fp32, of at most @staging_size values. */
 typedef struct {
@@ -113,17 +116,31 @@ put_layers (const Upload *upload, const CgLinear *to, const CgLinear *from, cons
   return true;
 }
 
+/* The power of 2 that brings the largest of @n values to about 1. */
+static unsigned
+shift_for (const float *values, size_t n)
+{
+  float most = 0;
+  int exponent;
+
+  for (size_t i = 0; i < n; i++)
+    most = fmaxf (most, fabsf (values[i]));
+  frexpf (most, &exponent);
+  return most > 0 && exponent < 0 ? (unsigned)(exponent > -MAX_SHIFT ? -exponent : MAX_SHIFT) : 0;
+}
+
 /* @patch: [width][patch_inputs]; @qkv_bias: [depth][3 width]: made here, in host memory. */
 static bool
 put_all (const Upload *upload, const CgCudaWeights *weights, const CgFolded *folded, float *patch,
          float *qkv_bias)
 {
   const CgGeometry *g = &folded->geometry;
-  const size_t width = g->width;
+  const size_t width = g->width, n = cg_cuda_patch_values (g);
 
   for (size_t o = 0; o < width; o++)
-    memcpy (patch + o * weights->patch_inputs, folded->patch_weight + o * cg_cuda_patch_values (g),
-            cg_cuda_patch_values (g) * sizeof (float));
+    for (size_t i = 0; i < n; i++)
+      patch[o * weights->patch_inputs + i] =
+          ldexpf (folded->patch_weight[o * n + i], (int)weights->patch_shift);
   if (!put_operands (upload, weights->patch, patch, width * weights->patch_inputs) ||
       !put_floats (upload, weights->position, folded->position, cg_cuda_tokens (g) * width))
     return false;
@@ -153,6 +170,8 @@ cg_cuda_weights_upload (CgCudaWeights *weights, const CgCudaDevice *device, cons
 
   weights->type = type;
   weights->patch_inputs = (unsigned)(cg_cuda_patch_values (g) + 7) / 8 * 8;
+  if (type != CG_CUDA_FP32)
+    weights->patch_shift = shift_for (folded->patch_weight, width * cg_cuda_patch_values (g));
   weights->blocks = calloc (g->depth, sizeof *weights->blocks);
   for (unsigned h = 0; h < CG_SCA_HEADS; h++) {
     weights->sca.alpha[h] = folded->sca_alpha[h];

@@ -15,10 +15,12 @@ typedef struct {
 } CgCudaBlock;
 
 /** CgCudaWeights: @type: of operands
- * @patch_inputs: columns of @patch, padded with zeros to a multiple of 8 */
+ * @patch_inputs: columns of @patch, padded with zeros to a multiple of 8
+ * @patch_shift: @patch is multiplied by 2 to this power: for pixels of 0..255 its values are so small that fp16 would
+ *   have lost bits of them */
 typedef struct {
   CgCudaType type;
-  unsigned patch_inputs;
+  unsigned patch_inputs, patch_shift;
   void *patch;
   float *position;
   CgCudaBlock *blocks;
