@@ -85,12 +85,23 @@ post_error (GstCityGuessrLoader *loader, const GError *error)
                             __FILE__, GST_FUNCTION, __LINE__);
 }
 
+/* The CPU computes where a GPU was to be expected. */
+static void
+post_note (GstCityGuessrLoader *loader, const gchar *note)
+{
+  gst_element_message_full (
+      loader->element, GST_MESSAGE_WARNING, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+      g_strdup_printf ("%s. The CPU computes.", note), NULL, __FILE__, GST_FUNCTION, __LINE__);
+}
+
 static gpointer
 load (gpointer data)
 {
   GstCityGuessrLoader *loader = data;
   g_autoptr (GError) error = NULL;
-  g_autoptr (CgEngine) engine = cg_engine_get (loader->model, &loader->options, &error);
+  g_autofree gchar *note = NULL;
+  g_autoptr (CgEngine) engine =
+      cg_engine_get_noting (loader->model, &loader->options, &note, &error);
   gboolean wanted;
 
   g_mutex_lock (&loader->lock);
@@ -100,6 +111,8 @@ load (gpointer data)
   /* The ERROR comes before the stream fails; and who hears that the engine is there, finds it. */
   if (wanted && engine == NULL)
     post_error (loader, error);
+  if (wanted && note)
+    post_note (loader, note);
 
   g_mutex_lock (&loader->lock);
   if (loader->left)

@@ -1,7 +1,7 @@
 /* Loading an engine in the background, so that neither a state change nor live video waits for it.
  *
- * A loader posts PROGRESS messages of the code "loading" (START, then COMPLETE, CANCELED or ERROR), and an ERROR
- * message if there is no engine to be had.
+ * A loader posts PROGRESS messages of the code "loading" (START, then COMPLETE, CANCELED or ERROR), an ERROR message if
+ * there is no engine to be had, and a WARNING if device "auto" comes to the CPU although CUDA and a GPU are there.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -37,8 +37,9 @@ device_get_type (void)
 {
   static gsize type = 0;
   static const GEnumValue values[] = {
-    { CG_DEVICE_AUTO, "The best that works here", "auto" },
+    { CG_DEVICE_AUTO, "CUDA if it works here, else the processor", "auto" },
     { CG_DEVICE_CPU, "The processor", "cpu" },
+    { CG_DEVICE_CUDA, "An NVIDIA GPU", "cuda" },
     { CG_DEVICE_NULL, "No arithmetic: answers from a hash of the pictures, for tests", "null" },
     { 0, NULL, NULL },
   };
@@ -53,9 +54,11 @@ precision_get_type (void)
 {
   static gsize type = 0;
   static const GEnumValue values[] = {
-    { CG_PRECISION_AUTO, "bfloat16 where the device computes in it, else 32-bit floats", "auto" },
+    { CG_PRECISION_AUTO, "fp16 on a GPU; bf16 where the processor computes in it, else fp32",
+      "auto" },
     { CG_PRECISION_FP32, "32-bit floats", "fp32" },
     { CG_PRECISION_BF16, "bfloat16 operands, sums in 32-bit floats", "bf16" },
+    { CG_PRECISION_FP16, "16-bit float operands, sums in 32-bit floats; GPU only", "fp16" },
     { 0, NULL, NULL },
   };
 

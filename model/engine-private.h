@@ -8,7 +8,7 @@
 
 G_BEGIN_DECLS
 
-/** cg_backend_for: what computes on @device. Errors: UNSUPPORTED. */
+/** cg_backend_for: what computes on @device; AUTO: what always works. Errors: UNSUPPORTED. */
 const CgBackend *cg_backend_for (CgDevice device, GError **error);
 
 /** cg_engine_new_with_backend, cg_engine_get_with_backend: as cg_engine_new() and cg_engine_get(),

@@ -11,6 +11,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "engine.h"
+#include "cuda.h"
 #include "engine-private.h"
 
 /* More windows than this in one batch only add latency. */
@@ -528,14 +529,16 @@ const CgBackend *
 cg_backend_for (CgDevice device, GError **error)
 {
   switch (device) {
-  case CG_DEVICE_AUTO: /* the best of the one that always works */
+  case CG_DEVICE_AUTO:
   case CG_DEVICE_CPU:
     return cg_backend_cpu ();
   case CG_DEVICE_NULL:
     return cg_backend_null ();
+  case CG_DEVICE_CUDA:
+    return cg_backend_cuda ();
   }
   g_set_error (error, CG_ERROR, CG_ERROR_UNSUPPORTED,
-               "Device %d is not one that this build knows: expected auto, cpu or null", device);
+               "Device %d is not one that this build knows: expected auto, cpu, cuda or null", device);
   return NULL;
 }
 

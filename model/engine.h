@@ -19,12 +19,18 @@
 
 G_BEGIN_DECLS
 
-typedef enum { CG_DEVICE_AUTO, CG_DEVICE_CPU, CG_DEVICE_NULL } CgDevice;
-typedef enum { CG_PRECISION_AUTO, CG_PRECISION_FP32, CG_PRECISION_BF16 } CgPrecision;
+typedef enum { CG_DEVICE_AUTO, CG_DEVICE_CPU, CG_DEVICE_NULL, CG_DEVICE_CUDA } CgDevice;
+typedef enum {
+  CG_PRECISION_AUTO,
+  CG_PRECISION_FP32,
+  CG_PRECISION_BF16,
+  CG_PRECISION_FP16,
+} CgPrecision;
 
 /** CgEngineOptions: what an engine is. Zero-initialise for the defaults.
- * @device: AUTO = the best that works here
- * @precision: AUTO = bf16 where the CPU computes in it, else fp32
+ * @device: AUTO = CUDA if it works here, else the CPU; the CPU if @isa is set
+ * @precision: AUTO = fp16 with CUDA (bf16 if that overflows); bf16 where the CPU computes in it, else fp32.
+ *   FP16: CUDA only
  * @threads: CPU threads, 0 = one for each CPU this process may run on
  * @isa: NULL = the best this CPU has; else one of cg_cpu_isa_names() (cpu/cpu.h), for tests and benchmarks
  * @null_delay_us: the null engine takes this long for a batch; it stands for compute time in tests
@@ -77,17 +83,25 @@ typedef struct {
 
 const CgBackend *cg_backend_cpu (void);  /* cpu/cpu.c */
 const CgBackend *cg_backend_null (void); /* null.c: answers from a hash of the window's frames */
+                                         /* cg_backend_cuda (): cuda.h */
 
 /* ---- engines ---- */
 
 /** cg_engine_get: the running engine for (model file, options), or a new one. The key is the file's
  * device, inode, size and modification time, so a file that was replaced makes a new engine. Blocks while the
- * model loads (full size: under a second); a second caller for the same key waits for the first.
+ * model loads (full size: under a second; with CUDA some seconds, and the first time on a GPU the half minute that it
+ * takes to time all ways to compute); a second caller for the same key waits for the first.
  * @path: a model file, or "generated:PRESET:SEED" (untrained weights, for benchmarks and tests)
  * Returns: (transfer full). Any thread. */
 CgEngine *cg_engine_get (const char *path, const CgEngineOptions *options, GError **error);
 
-/** cg_engine_new: the same from a model in hand, never shared. @network is only read during the call. */
+/** cg_engine_get_noting: the same. @note: (out) (transfer full) (nullable): why device AUTO came to the CPU, for the
+ * user, where CUDA is installed and there is a GPU, but they don't work; else NULL: on a machine without, the CPU is
+ * no surprise. */
+CgEngine *cg_engine_get_noting (const char *path, const CgEngineOptions *options, char **note,
+                                GError **error);
+
+/** cg_engine_new: from a model in hand, never shared; AUTO is the CPU. @network is only read during the call. */
 CgEngine *cg_engine_new (CgModel *model, const CgNetwork *network, const CgEngineOptions *options,
                          GError **error);
 
@@ -98,7 +112,7 @@ void cg_engine_unref (CgEngine *engine);
 /** cg_engine_model: what the engine computes, without its weights; as long as @engine lives. */
 const CgModel *cg_engine_model (const CgEngine *engine);
 const char *cg_engine_describe (const CgEngine *engine); /* "cpu avx512 fp32, 2 threads" */
-const char *cg_engine_device (const CgEngine *engine);   /* "cpu", "null" */
+const char *cg_engine_device (const CgEngine *engine);   /* "cpu", "cuda", "null" */
 
 /** CgEngineStats: totals since the engine started. Times in microseconds.
  * @windows, @failed: answered with outputs, with an error

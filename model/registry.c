@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "engine.h"
+#include "cuda.h"
 #include "engine-private.h"
 
 #include <errno.h>
@@ -153,8 +154,29 @@ cg_engine_get_with_backend (const CgBackend *backend, const char *path,
 }
 
 CgEngine *
+cg_engine_get_noting (const char *path, const CgEngineOptions *options, char **note, GError **error)
+{
+  g_autoptr (GError) reason = NULL;
+
+  *note = NULL;
+  if (options->device == CG_DEVICE_AUTO && !options->isa && cg_cuda_probe (&reason)) {
+    CgEngine *engine = cg_engine_get_with_backend (cg_backend_cuda (), path, options, &reason);
+    if (engine)
+      return engine;
+  }
+
+  const CgBackend *backend = cg_backend_for (options->device, error);
+  CgEngine *engine = backend ? cg_engine_get_with_backend (backend, path, options, error) : NULL;
+  /* A model that is at fault itself has failed again. */
+  if (engine && reason && !g_error_matches (reason, CG_ERROR, CG_ERROR_NOT_FOUND))
+    *note = g_strdup (reason->message);
+  return engine;
+}
+
+CgEngine *
 cg_engine_get (const char *path, const CgEngineOptions *options, GError **error)
 {
-  const CgBackend *backend = cg_backend_for (options->device, error);
-  return backend ? cg_engine_get_with_backend (backend, path, options, error) : NULL;
+  g_autofree char *note = NULL;
+
+  return cg_engine_get_noting (path, options, &note, error);
 }

@@ -618,6 +618,11 @@ choose_kernels (Cpu *self, const CgEngineOptions *options, GError **error)
 {
   gboolean bf16;
 
+  if (options->precision == CG_PRECISION_FP16) {
+    g_set_error_literal (error, CG_ERROR, CG_ERROR_UNSUPPORTED,
+                         "Precision fp16 needs a GPU. Use precision fp32 or auto on the CPU");
+    return FALSE;
+  }
   if (!cg_isa_from_name (options->isa, &self->isa, error))
     return FALSE;
   bf16 = options->precision != CG_PRECISION_FP32 && cg_isa_has_bf16 (self->isa);

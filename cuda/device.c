@@ -1,0 +1,302 @@
+/* A device: see device.h.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "device.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LEAST_SM 75
+#define LEAST_CUDNN 91900
+#define WORKSPACE_SIZE ((size_t)32 << 20)
+
+/* ---- errors ---- */
+
+bool
+cg_cuda_fail (CgCudaError *error, CgCudaStatus status, const char *format, ...)
+{
+  va_list arguments;
+
+  if (error) {
+    error->status = status;
+    va_start (arguments, format);
+    vsnprintf (error->message, sizeof error->message, format, arguments);
+    va_end (arguments);
+  }
+  return false;
+}
+
+/* After these the context answers every call with the same error, or the device is gone. */
+static bool
+is_sticky (cudaError_t code)
+{
+  switch (code) {
+  case cudaErrorDevicesUnavailable:
+  case cudaErrorECCUncorrectable:
+  case cudaErrorNvlinkUncorrectable:
+  case cudaErrorIllegalAddress:
+  case cudaErrorLaunchTimeout:
+  case cudaErrorContextIsDestroyed:
+  case cudaErrorAssert:
+  case cudaErrorHardwareStackError:
+  case cudaErrorIllegalInstruction:
+  case cudaErrorMisalignedAddress:
+  case cudaErrorInvalidAddressSpace:
+  case cudaErrorInvalidPc:
+  case cudaErrorLaunchFailure:
+  case cudaErrorExternalDevice:
+  case cudaErrorUnknown:
+    return true;
+  default:
+    return false;
+  }
+}
+
+bool
+cg_cuda_check (cudaError_t code, const char *what, CgCudaError *error)
+{
+  if (code == cudaSuccess)
+    return true;
+  cudaGetLastError (); /* forgets it, unless it is sticky */
+  if (is_sticky (code))
+    return cg_cuda_fail (error, CG_CUDA_LOST, "The GPU is lost: CUDA could not %s: %s", what,
+                         cudaGetErrorString (code));
+  if (code == cudaErrorMemoryAllocation)
+    return cg_cuda_fail (error, CG_CUDA_MEMORY,
+                         "The GPU has too little memory free: CUDA could not %s. Close other "
+                         "programs that use the GPU, or use device=cpu",
+                         what);
+  return cg_cuda_fail (error, CG_CUDA_COMPUTE, "CUDA could not %s: %s", what,
+                       cudaGetErrorString (code));
+}
+
+/* A library's error has often one of CUDA behind it, which says more. */
+static bool
+fail_library (const char *library, bool memory, const char *what, const char *reason,
+              CgCudaError *error)
+{
+  const cudaError_t behind = cudaGetLastError ();
+
+  if (is_sticky (behind) || behind == cudaErrorMemoryAllocation)
+    return cg_cuda_check (behind, what, error);
+  return cg_cuda_fail (error, memory ? CG_CUDA_MEMORY : CG_CUDA_COMPUTE, "%s could not %s: %s",
+                       library, what, reason);
+}
+
+bool
+cg_cuda_check_lt (cublasStatus_t code, const char *what, CgCudaError *error)
+{
+  return code == CUBLAS_STATUS_SUCCESS ||
+         fail_library ("cuBLASLt", code == CUBLAS_STATUS_ALLOC_FAILED, what,
+                       cublasLtGetStatusString (code), error);
+}
+
+bool
+cg_cuda_check_dnn (cudnnStatus_t code, const char *what, CgCudaError *error)
+{
+  return code == CUDNN_STATUS_SUCCESS || fail_library ("cuDNN", code == CUDNN_STATUS_ALLOC_FAILED,
+                                                       what, cudnnGetErrorString (code), error);
+}
+
+/* ---- the driver's context stack, which the runtime has no words for ---- */
+
+static struct {
+  int (*retain) (void **context, int device);
+  int (*release) (int device);
+  int (*push) (void *context);
+  int (*pop) (void **context);
+} driver;
+static pthread_once_t driver_once = PTHREAD_ONCE_INIT;
+static cudaError_t driver_error;
+
+static void
+driver_load (void)
+{
+  const struct {
+    const char *name;
+    void *slot;
+  } functions[] = {
+    { "cuDevicePrimaryCtxRetain", &driver.retain },
+    { "cuDevicePrimaryCtxRelease", &driver.release },
+    { "cuCtxPushCurrent", &driver.push },
+    { "cuCtxPopCurrent", &driver.pop },
+  };
+
+  for (size_t i = 0; i < sizeof functions / sizeof *functions && driver_error == cudaSuccess; i++) {
+    void *function = NULL;
+    enum cudaDriverEntryPointQueryResult found;
+
+    driver_error = cudaGetDriverEntryPointByVersion (functions[i].name, &function, 12000,
+                                                     cudaEnableDefault, &found);
+    if (driver_error == cudaSuccess && !function)
+      driver_error = cudaErrorSymbolNotFound;
+    memcpy (functions[i].slot, &function, sizeof function);
+  }
+}
+
+bool
+cg_cuda_device_enter (const CgCudaDevice *device, CgCudaError *error)
+{
+  return driver.push (device->context) == 0 ||
+         cg_cuda_fail (error, CG_CUDA_LOST,
+                       "The GPU is lost: its context could not be made current");
+}
+
+void
+cg_cuda_device_leave (const CgCudaDevice *device)
+{
+  void *context = device->context;
+
+  driver.pop (&context);
+}
+
+/* ---- finding, opening, closing ---- */
+
+static bool
+find (int number, struct cudaDeviceProp *properties, int *version, CgCudaError *error)
+{
+  int count = 0;
+  cudaError_t code;
+
+  *version = 0;
+  if (cudaDriverGetVersion (version) != cudaSuccess || *version == 0)
+    return cg_cuda_fail (error, CG_CUDA_ABSENT,
+                         "There is no NVIDIA driver on this machine: install one (580 or later), "
+                         "or use device=cpu");
+  code = cudaGetDeviceCount (&count);
+  if (code == cudaErrorInsufficientDriver)
+    return cg_cuda_fail (error, CG_CUDA_UNSUPPORTED,
+                         "The NVIDIA driver is too old: it knows CUDA %d.%d, and the CUDA engine "
+                         "needs 13.0. Install driver 580 or later, or use device=cpu",
+                         *version / 1000, *version % 1000 / 10);
+  if (code == cudaErrorNoDevice || (code == cudaSuccess && count == 0))
+    return cg_cuda_fail (error, CG_CUDA_ABSENT, "There is no NVIDIA GPU on this machine");
+  if (!cg_cuda_check (code, "count the GPUs", error))
+    return false;
+  if (number < 0 || number >= count)
+    return cg_cuda_fail (error, CG_CUDA_ABSENT, "There is no GPU %d: this machine has %d", number,
+                         count);
+  if (!cg_cuda_check (cudaGetDeviceProperties (properties, number), "ask what the GPU is", error))
+    return false;
+  if (10 * properties->major + properties->minor < LEAST_SM)
+    return cg_cuda_fail (error, CG_CUDA_UNSUPPORTED,
+                         "The GPU %s is too old: its compute capability is %d.%d, and the CUDA "
+                         "engine needs %d.%d. Use device=cpu",
+                         properties->name, properties->major, properties->minor, LEAST_SM / 10,
+                         LEAST_SM % 10);
+  if (cudnnGetVersion () < LEAST_CUDNN)
+    return cg_cuda_fail (error, CG_CUDA_UNSUPPORTED,
+                         "libcudnn.so.9 is too old: it is %zu.%zu.%zu, and the CUDA engine needs "
+                         "9.%d. Install a later cuDNN, or use device=cpu",
+                         cudnnGetVersion () / 10000, cudnnGetVersion () / 100 % 100,
+                         cudnnGetVersion () % 100, LEAST_CUDNN / 100 % 100);
+  return true;
+}
+
+bool
+cg_cuda_device_probe (int number, CgCudaError *error)
+{
+  struct cudaDeviceProp properties;
+  int version;
+
+  return find (number, &properties, &version, error);
+}
+
+static bool
+create_handles (CgCudaDevice *device, CgCudaError *error)
+{
+  return cg_cuda_check (cudaStreamCreateWithFlags (&device->stream, cudaStreamNonBlocking),
+                        "make a stream", error) &&
+         cg_cuda_check_lt (cublasLtCreate (&device->lt), "start", error) &&
+         cg_cuda_check_dnn (cudnnCreate (&device->dnn), "start", error) &&
+         cg_cuda_check_dnn (cudnnSetStream (device->dnn, device->stream), "take a stream", error) &&
+         cg_cuda_check (cudaMalloc (&device->workspace, WORKSPACE_SIZE), "allocate a workspace",
+                        error);
+}
+
+bool
+cg_cuda_device_open (CgCudaDevice *device, int number, void *context, CgCudaError *error)
+{
+  struct cudaDeviceProp properties;
+
+  if (!find (number, &properties, &device->driver_version, error))
+    return false;
+  device->number = number;
+  device->sm = 10 * properties.major + properties.minor;
+  device->multiprocessors = properties.multiProcessorCount;
+  snprintf (device->name, sizeof device->name, "%.*s", (int)sizeof device->name - 1,
+            properties.name);
+
+  pthread_once (&driver_once, driver_load);
+  if (!cg_cuda_check (driver_error, "find the driver's functions", error))
+    return false;
+  if (context == NULL) {
+    if (driver.retain (&context, number) != 0)
+      return cg_cuda_fail (error, CG_CUDA_MEMORY,
+                           "The GPU %s gives no context: it may be in exclusive use, or out of "
+                           "memory. Close other programs that use it, or use device=cpu",
+                           device->name);
+    device->owns_context = true;
+  }
+  device->context = context;
+  if (!cg_cuda_device_enter (device, error)) {
+    if (device->owns_context)
+      driver.release (number);
+    device->context = NULL;
+    return false;
+  }
+  device->workspace_size = WORKSPACE_SIZE;
+  return create_handles (device, error);
+}
+
+void
+cg_cuda_device_close (CgCudaDevice *device)
+{
+  if (!device->context)
+    return;
+  if (device->stream)
+    cudaStreamSynchronize (device->stream);
+  cudaFree (device->workspace);
+  if (device->dnn)
+    cudnnDestroy (device->dnn);
+  if (device->lt)
+    cublasLtDestroy (device->lt);
+  if (device->stream)
+    cudaStreamDestroy (device->stream);
+  cudaGetLastError ();
+  cg_cuda_device_leave (device);
+  if (device->owns_context)
+    driver.release (device->number);
+  *device = (CgCudaDevice){ 0 };
+}
+
+/* ---- types ---- */
+
+size_t
+cg_cuda_type_size (CgCudaType type)
+{
+  return type == CG_CUDA_FP32 ? 4 : 2;
+}
+
+cudaDataType_t
+cg_cuda_data_type (CgCudaType type)
+{
+  return type == CG_CUDA_FP32 ? CUDA_R_32F : type == CG_CUDA_FP16 ? CUDA_R_16F : CUDA_R_16BF;
+}
+
+cudnnDataType_t
+cg_cuda_dnn_type (CgCudaType type)
+{
+  return type == CG_CUDA_FP32   ? CUDNN_DATA_FLOAT
+         : type == CG_CUDA_FP16 ? CUDNN_DATA_HALF
+                                : CUDNN_DATA_BFLOAT16;
+}
+
+const char *
+cg_cuda_type_name (CgCudaType type)
+{
+  return type == CG_CUDA_FP32 ? "fp32" : type == CG_CUDA_FP16 ? "fp16" : "bf16";
+}

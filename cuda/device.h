@@ -1,0 +1,92 @@
+/* A device: its context, its libraries and its memory; and how their errors become ours.
+ *
+ * What the module calls, all of it. Streams are never the default one.
+ *
+ *   cudart     cudaGetDeviceCount, cudaDriverGetVersion, cudaRuntimeGetVersion, cudaGetDeviceProperties,
+ *              cudaGetDriverEntryPointByVersion, cudaMemGetInfo, cudaMalloc, cudaFree, cudaHostAlloc, cudaFreeHost,
+ *              cudaMemcpyAsync, cudaMemsetAsync, cudaStreamCreateWithFlags, cudaStreamDestroy, cudaStreamSynchronize,
+ *              cudaStreamWaitEvent, cudaEventCreateWithFlags, cudaEventDestroy, cudaEventRecord, cudaEventQuery,
+ *              cudaEventSynchronize, cudaEventElapsedTime, cudaStreamBeginCapture, cudaStreamEndCapture,
+ *              cudaGraphInstantiate, cudaGraphDestroy, cudaGraphExecDestroy, cudaGraphLaunch, cudaGetLastError,
+ *              cudaGetErrorString
+ *   driver     through cudaGetDriverEntryPointByVersion: cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRelease,
+ *              cuCtxPushCurrent, cuCtxPopCurrent
+ *   cuBLASLt   cublasLtCreate, cublasLtDestroy, cublasLtGetVersion, cublasLtGetStatusString,
+ *              cublasLtMatmulDescCreate, -Destroy, -SetAttribute, cublasLtMatrixLayoutCreate, -Destroy, -SetAttribute,
+ *              cublasLtMatmulPreferenceCreate, -Destroy, -SetAttribute, cublasLtMatmulAlgoGetHeuristic,
+ *              cublasLtMatmul
+ *   cuDNN      cudnnCreate, cudnnDestroy, cudnnSetStream, cudnnGetVersion, cudnnGetErrorString,
+ *              cudnnBackendCreateDescriptor, -DestroyDescriptor, -SetAttribute, -GetAttribute, -Finalize, -Execute
+ *
+ * cudaSetDevice() is not among them: a calling thread may have somebody else's context, and cudaSetDevice() would
+ * replace it. Each entry into the module pushes the engine's context and pops it again.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <cublasLt.h>
+#include <cuda_runtime_api.h>
+#include <cudnn.h>
+
+#include "kernels.h"
+#include "module.h"
+
+/** CgCudaDevice:
+ * @sm: 10 * major + minor of the compute capability: 75, 80, ... 120
+ * @context: as pushed by cg_cuda_device_enter()
+ * @stream: the engine's; everything but sample_put() happens on it
+ * @dnn: bound to @stream
+ * @dnn_properties: NULL. Tests set it to a DEVICEPROP descriptor, with @dnn NULL, to build plans for a device that
+ *   is not there
+ * @workspace: of the libraries, for work on @stream; @workspace_size bytes */
+typedef struct {
+  int number, sm, multiprocessors;
+  int driver_version; /* as cudaDriverGetVersion() */
+  char name[96];
+  void *context;
+  bool owns_context;
+  cudaStream_t stream;
+  cublasLtHandle_t lt;
+  cudnnHandle_t dnn;
+  cudnnBackendDescriptor_t dnn_properties;
+  void *workspace;
+  size_t workspace_size;
+} CgCudaDevice;
+
+/** cg_cuda_device_probe: whether device @number can be worked on; see CgCudaModule.probe. */
+bool cg_cuda_device_probe (int number, CgCudaError *error);
+
+/** cg_cuda_device_open: fills @device, which is zeroed, and enters its context, also on failure as far as it came:
+ * cg_cuda_device_close() in any case. @context NULL: the primary context. */
+bool cg_cuda_device_open (CgCudaDevice *device, int number, void *context, CgCudaError *error);
+
+/** cg_cuda_device_close: within its context; leaves and gives it back. */
+void cg_cuda_device_close (CgCudaDevice *device);
+
+/** cg_cuda_device_enter: makes the context of @device the calling thread's until cg_cuda_device_leave(). */
+bool cg_cuda_device_enter (const CgCudaDevice *device, CgCudaError *error);
+void cg_cuda_device_leave (const CgCudaDevice *device);
+
+/* ---- errors ---- */
+
+/** cg_cuda_fail: fills @error. Returns: false. */
+bool cg_cuda_fail (CgCudaError *error, CgCudaStatus status, const char *format, ...)
+    __attribute__ ((format (printf, 3, 4)));
+
+/** cg_cuda_check: whether @code is cudaSuccess; if not, fills @error: LOST for an error after which the context is
+ * of no use, MEMORY, or COMPUTE. @what: what was tried, as in "CUDA could not @what: ...". */
+bool cg_cuda_check (cudaError_t code, const char *what, CgCudaError *error);
+
+/** cg_cuda_check_lt, cg_cuda_check_dnn: the same for cuBLASLt and cuDNN; a sticky error of CUDA behind theirs is LOST. */
+bool cg_cuda_check_lt (cublasStatus_t code, const char *what, CgCudaError *error);
+bool cg_cuda_check_dnn (cudnnStatus_t code, const char *what, CgCudaError *error);
+
+/* ---- types ---- */
+
+/** cg_cuda_type_size: bytes of one value. */
+size_t cg_cuda_type_size (CgCudaType type);
+/** cg_cuda_data_type, cg_cuda_dnn_type: the same type in the words of cuBLASLt and cuDNN. */
+cudaDataType_t cg_cuda_data_type (CgCudaType type);
+cudnnDataType_t cg_cuda_dnn_type (CgCudaType type);
+const char *cg_cuda_type_name (CgCudaType type); /* "fp16" */

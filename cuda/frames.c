@@ -1,0 +1,362 @@
+/* Samples: see frames.h.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "frames.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SLAB 64 /* samples */
+
+struct _CgCudaSlab {
+  CgCudaSlab *next;
+  uint8_t *pixels;
+  unsigned n;
+  CgCudaSample samples[];
+};
+
+/* ---- what a picture's planes are ---- */
+
+/* Plane @p of a format: @bytes for each pixel or pair of chroma samples, halved each way by @shift. */
+typedef struct {
+  unsigned char bytes, shift;
+} Plane;
+
+static const Plane planes[CG_N_FORMATS][3] = {
+  [CG_FORMAT_NV12] = { { 1, 0 }, { 2, 1 } },
+  [CG_FORMAT_I420] = { { 1, 0 }, { 1, 1 }, { 1, 1 } },
+  [CG_FORMAT_YV12] = { { 1, 0 }, { 1, 1 }, { 1, 1 } },
+  [CG_FORMAT_P010] = { { 2, 0 }, { 4, 1 } },
+  [CG_FORMAT_GRAY8] = { { 1, 0 } },
+  [CG_FORMAT_RGB] = { { 3, 0 } },
+  [CG_FORMAT_BGR] = { { 3, 0 } },
+  [CG_FORMAT_RGBX] = { { 4, 0 } },
+  [CG_FORMAT_BGRX] = { { 4, 0 } },
+  [CG_FORMAT_XRGB] = { { 4, 0 } },
+  [CG_FORMAT_XBGR] = { { 4, 0 } },
+  [CG_FORMAT_RGBA] = { { 4, 0 } },
+  [CG_FORMAT_BGRA] = { { 4, 0 } },
+  [CG_FORMAT_ARGB] = { { 4, 0 } },
+  [CG_FORMAT_ABGR] = { { 4, 0 } },
+};
+
+/* Bytes of a row, and rows, of plane @p of @frame. No rows: there is no such plane. */
+static size_t
+row_bytes (const CgFrame *frame, unsigned p)
+{
+  const Plane *plane = &planes[frame->format][p];
+
+  return (((size_t)frame->width + plane->shift) >> plane->shift) * plane->bytes;
+}
+
+static size_t
+rows (const CgFrame *frame, unsigned p)
+{
+  const Plane *plane = &planes[frame->format][p];
+
+  return plane->bytes ? ((size_t)frame->height + plane->shift) >> plane->shift : 0;
+}
+
+static bool
+check_frame (const CgFrame *frame, CgCudaError *error)
+{
+  if ((unsigned)frame->format >= CG_N_FORMATS)
+    return cg_cuda_fail (error, CG_CUDA_INPUT, "The picture's format is %u: expected less than %u",
+                         frame->format, CG_N_FORMATS);
+  if (frame->width < 1 || frame->width > CG_CUDA_MAX_SIDE || frame->height < 1 ||
+      frame->height > CG_CUDA_MAX_SIDE)
+    return cg_cuda_fail (error, CG_CUDA_INPUT,
+                         "The picture is %ux%u pixels: expected 1 to %d each way", frame->width,
+                         frame->height, CG_CUDA_MAX_SIDE);
+  if ((unsigned)frame->matrix > CG_MATRIX_BT2020)
+    return cg_cuda_fail (error, CG_CUDA_INPUT,
+                         "The picture's colour matrix is %u: expected at most %u", frame->matrix,
+                         CG_MATRIX_BT2020);
+  for (unsigned p = 0; p < 3; p++)
+    if (rows (frame, p) > 0 &&
+        (!frame->plane[p] || llabs ((long long)frame->stride[p]) < (long long)row_bytes (frame, p)))
+      return cg_cuda_fail (error, CG_CUDA_INPUT,
+                           "Plane %u of the picture %s and its stride is %d bytes: expected at "
+                           "least %zu",
+                           p, frame->plane[p] ? "is there" : "is missing", frame->stride[p],
+                           row_bytes (frame, p));
+  return true;
+}
+
+/* ---- uploaders ---- */
+
+static size_t
+aligned (size_t n)
+{
+  return (n + 255) / 256 * 256;
+}
+
+static CgCudaUploader *
+uploader_take (CgCudaFrames *frames)
+{
+  CgCudaUploader *found = NULL;
+
+  pthread_mutex_lock (&frames->lock);
+  while (!found) {
+    for (unsigned i = 0; i < CG_CUDA_UPLOADERS && !found; i++)
+      if (!frames->uploaders[i].busy)
+        found = &frames->uploaders[i];
+    if (!found)
+      pthread_cond_wait (&frames->idle, &frames->lock);
+  }
+  found->busy = true;
+  pthread_mutex_unlock (&frames->lock);
+  return found;
+}
+
+static void
+uploader_give (CgCudaFrames *frames, CgCudaUploader *uploader)
+{
+  pthread_mutex_lock (&frames->lock);
+  uploader->busy = false;
+  pthread_cond_signal (&frames->idle);
+  pthread_mutex_unlock (&frames->lock);
+}
+
+static void
+uploader_empty (CgCudaUploader *uploader)
+{
+  cudaFree (uploader->staged);
+  cudaFree (uploader->scratch);
+  cudaFreeHost (uploader->pinned);
+  uploader->staged = uploader->scratch = uploader->pinned = NULL;
+  uploader->staged_size = uploader->scratch_size = 0;
+}
+
+/* Room for a picture, larger than all before. Nothing of @uploader is under way. */
+static bool
+uploader_grow (CgCudaUploader *uploader, size_t staged, size_t scratch, CgCudaError *error)
+{
+  if (staged <= uploader->staged_size && scratch <= uploader->scratch_size)
+    return true;
+  staged = staged > uploader->staged_size ? staged : uploader->staged_size;
+  scratch = scratch > uploader->scratch_size ? scratch : uploader->scratch_size;
+  uploader_empty (uploader);
+  if (!cg_cuda_check (cudaMalloc ((void **)&uploader->staged, staged), "make room for a picture",
+                      error) ||
+      !cg_cuda_check (cudaMalloc ((void **)&uploader->scratch, scratch), "make room for a picture",
+                      error) ||
+      !cg_cuda_check (cudaHostAlloc ((void **)&uploader->pinned, staged, cudaHostAllocDefault),
+                      "pin memory for a picture", error)) {
+    uploader_empty (uploader);
+    return false;
+  }
+  uploader->staged_size = staged;
+  uploader->scratch_size = scratch;
+  return true;
+}
+
+/* The picture, row by row and top-down, into pinned memory; and the same picture as it will lie on the device. */
+static void
+stage (const CgCudaUploader *uploader, const CgFrame *frame, CgCudaPicture *picture)
+{
+  size_t at = 0;
+
+  *picture = (CgCudaPicture){ .format = frame->format,
+                              .width = frame->width,
+                              .height = frame->height,
+                              .matrix = frame->matrix,
+                              .full_range = frame->full_range,
+                              .cosited_h = frame->cosited_h,
+                              .cosited_v = frame->cosited_v };
+  for (unsigned p = 0; p < 3; p++) {
+    const size_t bytes = row_bytes (frame, p), n = rows (frame, p);
+    const size_t stride = (bytes + 15) / 16 * 16;
+
+    if (n == 0)
+      continue;
+    for (size_t y = 0; y < n; y++)
+      memcpy (uploader->pinned + at + y * stride, frame->plane[p] + (ptrdiff_t)y * frame->stride[p],
+              bytes);
+    picture->plane[p] = uploader->staged + at;
+    picture->stride[p] = (int)stride;
+    at += aligned (n * stride);
+  }
+}
+
+static size_t
+staged_bytes (const CgFrame *frame)
+{
+  size_t size = 0;
+
+  for (unsigned p = 0; p < 3; p++)
+    size += aligned (rows (frame, p) * ((row_bytes (frame, p) + 15) / 16 * 16));
+  return size;
+}
+
+static bool
+upload (CgCudaFrames *frames, CgCudaUploader *uploader, CgCudaSample *sample, const CgFrame *frame,
+        CgCudaError *error)
+{
+  const size_t size = staged_bytes (frame);
+  const size_t scratch = cg_cuda_preprocess_scratch (frame->width, frame->height, frames->image);
+  CgCudaPicture picture;
+  bool done;
+
+  /* The last picture of this uploader must have left its buffers. */
+  if (!cg_cuda_check (cudaEventSynchronize (uploader->done), "wait for a picture", error) ||
+      !uploader_grow (uploader, size, scratch, error))
+    return false;
+  stage (uploader, frame, &picture);
+  /* And the last use of the sample, by another uploader, is over before the next one begins. */
+  if (sample->pending && !cg_cuda_check (cudaStreamWaitEvent (uploader->stream, sample->ready, 0),
+                                         "wait for a picture", error))
+    return false;
+  sample->pending = true;
+  done =
+      cg_cuda_check (cudaMemcpyAsync (uploader->staged, uploader->pinned, size,
+                                      cudaMemcpyHostToDevice, uploader->stream),
+                     "upload a picture", error) &&
+      cg_cuda_check (cg_cuda_preprocess (&picture, frames->image, uploader->scratch,
+                                         uploader->scratch_size, sample->pixels, uploader->stream),
+                     "resize a picture", error);
+  /* Also behind half of the work: the buffers are in use until then. */
+  return cg_cuda_check (cudaEventRecord (sample->ready, uploader->stream), "mark a picture",
+                        done ? error : NULL) &&
+         cg_cuda_check (cudaEventRecord (uploader->done, uploader->stream), "mark a picture",
+                        done ? error : NULL) &&
+         done;
+}
+
+/* ---- samples ---- */
+
+/* One more slab, its samples into the list of free ones. Lock held. */
+static bool
+add_slab (CgCudaFrames *frames, unsigned n, CgCudaError *error)
+{
+  const size_t bytes = aligned ((size_t)frames->image * frames->image * 3);
+  CgCudaSlab *slab = calloc (1, sizeof *slab + n * sizeof *slab->samples);
+
+  if (!slab)
+    return cg_cuda_fail (error, CG_CUDA_MEMORY, "Out of memory for samples");
+  slab->next = frames->slabs;
+  frames->slabs = slab;
+  if (!cg_cuda_check (cudaMalloc ((void **)&slab->pixels, n * bytes), "make room for samples",
+                      error))
+    return false;
+  for (; slab->n < n; slab->n++) {
+    CgCudaSample *sample = &slab->samples[slab->n];
+
+    if (!cg_cuda_check (cudaEventCreateWithFlags (&sample->ready, cudaEventDisableTiming),
+                        "make an event", error))
+      return false;
+    sample->pixels = slab->pixels + slab->n * bytes;
+    sample->next = frames->free;
+    frames->free = sample;
+  }
+  return true;
+}
+
+CgCudaSample *
+cg_cuda_sample_new (CgCudaFrames *frames, CgCudaError *error)
+{
+  CgCudaSample *sample;
+
+  pthread_mutex_lock (&frames->lock);
+  if (!frames->free)
+    add_slab (frames, SLAB, error);
+  sample = frames->free;
+  if (sample)
+    frames->free = sample->next;
+  pthread_mutex_unlock (&frames->lock);
+  return sample;
+}
+
+void
+cg_cuda_sample_free (CgCudaFrames *frames, CgCudaSample *sample)
+{
+  pthread_mutex_lock (&frames->lock);
+  sample->next = frames->free;
+  frames->free = sample;
+  pthread_mutex_unlock (&frames->lock);
+}
+
+bool
+cg_cuda_sample_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFrame *frame,
+                    CgCudaError *error)
+{
+  CgCudaUploader *uploader;
+  bool done;
+
+  if (!check_frame (frame, error))
+    return false;
+  uploader = uploader_take (frames);
+  done = upload (frames, uploader, sample, frame, error);
+  uploader_give (frames, uploader);
+  return done;
+}
+
+bool
+cg_cuda_sample_fill (CgCudaFrames *frames, CgCudaSample *sample, const uint8_t *pixels,
+                     CgCudaError *error)
+{
+  const size_t bytes = (size_t)frames->image * frames->image * 3;
+
+  return cg_cuda_check (cudaMemcpyAsync (sample->pixels, pixels, bytes, cudaMemcpyHostToDevice,
+                                         frames->device->stream),
+                        "upload a picture", error) &&
+         cg_cuda_check (cudaStreamSynchronize (frames->device->stream), "upload a picture", error);
+}
+
+/* ---- life ---- */
+
+bool
+cg_cuda_frames_open (CgCudaFrames *frames, const CgCudaDevice *device, unsigned image,
+                     unsigned samples, CgCudaError *error)
+{
+  frames->device = device;
+  frames->image = image;
+  if (pthread_mutex_init (&frames->lock, NULL) != 0)
+    return cg_cuda_fail (error, CG_CUDA_MEMORY, "Out of memory for a lock");
+  if (pthread_cond_init (&frames->idle, NULL) != 0) {
+    pthread_mutex_destroy (&frames->lock);
+    return cg_cuda_fail (error, CG_CUDA_MEMORY, "Out of memory for a condition");
+  }
+  frames->has_lock = true;
+  for (unsigned i = 0; i < CG_CUDA_UPLOADERS; i++) {
+    CgCudaUploader *uploader = &frames->uploaders[i];
+
+    if (!cg_cuda_check (cudaStreamCreateWithFlags (&uploader->stream, cudaStreamNonBlocking),
+                        "make a stream", error) ||
+        !cg_cuda_check (cudaEventCreateWithFlags (&uploader->done, cudaEventDisableTiming),
+                        "make an event", error))
+      return false;
+  }
+  return add_slab (frames, samples, error);
+}
+
+void
+cg_cuda_frames_close (CgCudaFrames *frames)
+{
+  if (!frames->has_lock)
+    return;
+  for (unsigned i = 0; i < CG_CUDA_UPLOADERS; i++) {
+    CgCudaUploader *uploader = &frames->uploaders[i];
+
+    if (uploader->stream) {
+      cudaStreamSynchronize (uploader->stream);
+      cudaStreamDestroy (uploader->stream);
+    }
+    if (uploader->done)
+      cudaEventDestroy (uploader->done);
+    uploader_empty (uploader);
+  }
+  while (frames->slabs) {
+    CgCudaSlab *slab = frames->slabs;
+
+    frames->slabs = slab->next;
+    for (unsigned i = 0; i < slab->n; i++)
+      cudaEventDestroy (slab->samples[i].ready);
+    cudaFree (slab->pixels);
+    free (slab);
+  }
+  pthread_cond_destroy (&frames->idle);
+  pthread_mutex_destroy (&frames->lock);
+  *frames = (CgCudaFrames){ 0 };
+}

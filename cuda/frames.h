@@ -1,0 +1,66 @@
+/* Samples: model-size frames on the device, and how pictures become them.
+ *
+ * Room for samples comes in slabs that are kept until the end. A picture in system memory is copied into pinned
+ * memory, from there to the device, and resized there, all but the first on a stream of an uploader's own. There are
+ * some uploaders, so that several threads can put samples at once.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "device.h"
+
+#define CG_CUDA_UPLOADERS 4
+
+/** CgCudaSample: @pixels: [image][image][3], on the device
+ * @ready: recorded behind the work that fills @pixels, on an uploader's stream
+ * @pending: whether that work may still be going on. Its owner's: sample_put(), then run() */
+struct _CgCudaSample {
+  uint8_t *pixels;
+  cudaEvent_t ready;
+  bool pending;
+  struct _CgCudaSample *next; /* in the list of free ones */
+};
+
+typedef struct {
+  cudaStream_t stream;
+  cudaEvent_t done; /* recorded behind the last use of the buffers */
+  uint8_t *pinned, *staged, *scratch;
+  size_t staged_size, scratch_size;
+  bool busy; /* CgCudaFrames.lock */
+} CgCudaUploader;
+
+typedef struct _CgCudaSlab CgCudaSlab;
+
+typedef struct {
+  const CgCudaDevice *device;
+  unsigned image;
+  CgCudaUploader uploaders[CG_CUDA_UPLOADERS];
+  bool has_lock;
+  pthread_mutex_t lock; /* guards `busy`, `slabs` and `free` */
+  pthread_cond_t idle;  /* an uploader is not busy any more */
+  CgCudaSlab *slabs;
+  CgCudaSample *free;
+} CgCudaFrames;
+
+/** cg_cuda_frames_open: @frames is zeroed; cg_cuda_frames_close() in any case, within the device's context. Makes room
+ * for @samples samples of @image x @image. */
+bool cg_cuda_frames_open (CgCudaFrames *frames, const CgCudaDevice *device, unsigned image,
+                          unsigned samples, CgCudaError *error);
+
+/** cg_cuda_frames_close: waits for what is under way. */
+void cg_cuda_frames_close (CgCudaFrames *frames);
+
+/** cg_cuda_sample_new, cg_cuda_sample_free: within the device's context. Any thread. */
+CgCudaSample *cg_cuda_sample_new (CgCudaFrames *frames, CgCudaError *error);
+void cg_cuda_sample_free (CgCudaFrames *frames, CgCudaSample *sample);
+
+/** cg_cuda_sample_put: see CgCudaModule.sample_put; within the device's context. Any thread. */
+bool cg_cuda_sample_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFrame *frame,
+                         CgCudaError *error);
+
+/** cg_cuda_sample_fill: @pixels [image][image][3] of host memory as they are, complete when this returns. */
+bool cg_cuda_sample_fill (CgCudaFrames *frames, CgCudaSample *sample, const uint8_t *pixels,
+                          CgCudaError *error);

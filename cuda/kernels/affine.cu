@@ -1,0 +1,67 @@
+/* Small matrix-vector products in float: features, classifiers, the stacks behind SCA.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "common.cuh"
+
+#define OUTPUTS 4 /* of a block: one for each warp */
+#define BATCH 8   /* vectors that a row of weights is read for */
+
+template <int N>
+static __global__ void
+__launch_bounds__ (OUTPUTS *WARP)
+    affine (const float *__restrict__ weight, const float *__restrict__ bias, unsigned outputs,
+            unsigned inputs, const float *__restrict__ x, unsigned x_stride, const float *residual,
+            float *y, unsigned y_stride, unsigned batch, int relu)
+{
+  const unsigned output = blockIdx.x * OUTPUTS + threadIdx.x / WARP, lane = threadIdx.x % WARP;
+  const unsigned first = blockIdx.y * BATCH;
+  const unsigned n = batch - first < BATCH ? batch - first : BATCH;
+  float sum[BATCH] = {};
+
+  if (output >= outputs)
+    return;
+  weight += (size_t)output * inputs;
+  x += (size_t)first * x_stride;
+  for (unsigned i = lane * N; i < inputs; i += WARP * N) {
+    const Pack<float, N> w = load_pack<N> (weight + i);
+#pragma unroll
+    for (unsigned b = 0; b < BATCH; b++)
+      if (b < n) {
+        const Pack<float, N> value = load_pack<N> (x + (size_t)b * x_stride + i);
+        for (int e = 0; e < N; e++)
+          sum[b] += w.element[e] * value.element[e];
+      }
+  }
+
+#pragma unroll
+  for (unsigned b = 0; b < BATCH; b++) {
+    float value = warp_sum (sum[b]);
+    if (b < n && lane == 0) {
+      const size_t at = (size_t)(first + b) * y_stride + output;
+      value += bias != NULL ? bias[output] : 0;
+      value += residual != NULL ? residual[at] : 0;
+      y[at] = relu && value < 0 ? 0 : value;
+    }
+  }
+}
+
+extern "C" cudaError_t
+cg_cuda_affine (const float *weight, const float *bias, unsigned outputs, unsigned inputs,
+                const float *x, unsigned x_stride, const float *residual, float *y,
+                unsigned y_stride, unsigned batch, int relu, cudaStream_t stream)
+{
+  const dim3 grid (blocks_for (outputs, OUTPUTS), blocks_for (batch, BATCH)),
+      block (OUTPUTS * WARP);
+
+  if (batch == 0)
+    return cudaSuccess;
+  if (weight == NULL || x == NULL || y == NULL || outputs == 0 || inputs == 0 ||
+      x_stride < inputs || y_stride < outputs || grid.y > MAX_GRID_Y)
+    return cudaErrorInvalidValue;
+  if (inputs % 4 == 0 && x_stride % 4 == 0 && is_aligned (weight, 16) && is_aligned (x, 16))
+    return CG_CUDA_LAUNCH (affine<4>, grid, block, 0, stream, weight, bias, outputs, inputs, x,
+                           x_stride, residual, y, y_stride, batch, relu);
+  return CG_CUDA_LAUNCH (affine<1>, grid, block, 0, stream, weight, bias, outputs, inputs, x,
+                         x_stride, residual, y, y_stride, batch, relu);
+}

@@ -1,0 +1,28 @@
+/* The CUDA engine as the rest of model/ sees it: a module that is opened at run time, if it is there and can work.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "engine.h"
+
+G_BEGIN_DECLS
+
+/** CG_CUDA_MODULE_VARIABLE: the environment variable that names the module's file, for builds that are not installed.
+ * Not heeded in a program with more rights than its user. */
+#define CG_CUDA_MODULE_VARIABLE "CITYGUESSR_CUDA_MODULE"
+
+/** cg_backend_cuda: its open() opens the module. The module is never closed. */
+const CgBackend *cg_backend_cuda (void);
+
+/** cg_cuda_probe: whether the CUDA engine can work here. Opens the module, but neither model nor context. Any thread.
+ * Errors: NOT_FOUND if there is no module, no NVIDIA driver or no GPU, as on most machines, where nothing is wrong;
+ * UNSUPPORTED and others if all three are there and do not fit, or a library is missing. */
+gboolean cg_cuda_probe (GError **error);
+
+/** cg_cuda_use_module: for tests: @module from now on, instead of the module's file; NULL: the file again. Engines that
+ * run keep theirs. */
+typedef struct _CgCudaModule CgCudaModule; /* cuda/module.h */
+void cg_cuda_use_module (const CgCudaModule *module);
+
+G_END_DECLS

@@ -1,0 +1,660 @@
+/* The whole CUDA engine without a GPU: its own C, its own kernels emulated, and fakes of NVIDIA's libraries.
+ *
+ * Bounds are relative L2 distances |a - b| / |b| of the features to the reference in double: 8e-4 for fp16, 6e-3 for
+ * bf16, 1e-5 for fp32; of the logits twice that.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include <glib/gstdio.h>
+#include <math.h>
+#include <string.h>
+
+#include "fake/engine.h"
+
+static CgFakeModel model; /* heads of 24, for all tests but parity */
+
+static const CgCudaOptions plain = { .precision = CG_CUDA_PRECISION_FP16,
+                                     .no_tuning = true,
+                                     .chunk = 4 };
+
+static void
+open_engine (CgFakeEngine *engine, const CgFakeModel *of, const CgCudaOptions *options,
+             guint windows)
+{
+  CgCudaError error = { 0 };
+  if (!cg_fake_engine_open (engine, of, options, windows, &error))
+    g_error ("%s", error.message);
+}
+
+static void
+run_engine (CgFakeEngine *engine, guint n)
+{
+  CgCudaError error = { 0 };
+  if (!cg_fake_engine_run (engine, n, &error))
+    g_error ("%s", error.message);
+}
+
+/* ---- parity ---- */
+
+static void
+check (const char *what, const char *part, const float *found, const gdouble *expected, guint n,
+       gdouble bound)
+{
+  const gdouble distance = cg_fake_distance (found, expected, n);
+  g_test_message ("%s, %s: distance %.2e", what, part, distance);
+  if (!(distance <= bound)) {
+    g_test_message ("which is more than %.0e", bound);
+    g_test_fail ();
+  }
+}
+
+static void
+check_same (const char *what, const char *part, const float *found, const float *expected, guint n)
+{
+  g_autofree gdouble *wide = g_new (gdouble, n);
+  for (guint i = 0; i < n; i++)
+    wide[i] = expected[i];
+  check (what, part, found, wide, n, 1e-5);
+}
+
+/* Features and logits against the reference; scene and text against what the host makes of the same logits, because
+ * self-cross attention over made-up weights enlarges the logits' own error. */
+static void
+check_outputs (const char *what, const CgFakeModel *of, const CgOutputs *found, guint64 window,
+               gdouble bound)
+{
+  const CgGeometry *g = &of->geometry;
+  g_autofree CgReferenceOutputs *expected = cg_fake_model_reference (of, window);
+  g_autofree CgOutputs *aux = cg_outputs_new (g, TRUE);
+
+  check (what, "features", found->features, expected->features, g->width, bound);
+  check (what, "logits", found->logits, expected->logits, cg_geometry_total_labels (g), 2 * bound);
+  cg_folded_aux (of->folded, found->logits, aux->scene, aux->text);
+  check_same (what, "scene", found->scene, aux->scene, g->scene.size[g->scene.layers]);
+  check_same (what, "text", found->text, aux->text, g->text.size[g->text.layers]);
+}
+
+/* On each kind of device, tuned in several ways and not at all. */
+static void
+check_parity (guint heads, guint head_width, guint tokens_side)
+{
+  static const struct {
+    CgCudaPrecision precision;
+    gdouble bound;
+    guint capability;
+    bool no_tuning;
+  } runs[] = {
+    { CG_CUDA_PRECISION_FP16, 8e-4, 90, true },  { CG_CUDA_PRECISION_FP16, 8e-4, 90, false },
+    { CG_CUDA_PRECISION_FP16, 8e-4, 80, false }, { CG_CUDA_PRECISION_FP16, 8e-4, 75, false },
+    { CG_CUDA_PRECISION_BF16, 6e-3, 90, false }, { CG_CUDA_PRECISION_FP32, 1e-5, 90, false },
+    { CG_CUDA_PRECISION_FP32, 1e-5, 75, true },  { CG_CUDA_PRECISION_AUTO, 8e-4, 120, false },
+  };
+  CgFakeModel here = { 0 };
+
+  cg_fake_model_new (&here, heads, head_width, tokens_side, 2);
+  for (guint i = 0; i < G_N_ELEMENTS (runs); i++) {
+    const CgCudaOptions options = { .precision = runs[i].precision,
+                                    .no_tuning = runs[i].no_tuning,
+                                    .chunk = 2 };
+    CgFakeEngine engine;
+
+    cg_fake_settings.capability = runs[i].capability;
+    cg_fake_settings.seed = i;
+    open_engine (&engine, &here, &options, 3);
+    run_engine (&engine, 3);
+    g_autofree char *what =
+        g_strdup_printf ("%ux%u, sm_%u, %s", heads, head_width, runs[i].capability,
+                         engine.module->describe (engine.engine));
+    for (guint w = 0; w < 3; w++)
+      check_outputs (what, &here, engine.outputs[w], w, runs[i].bound);
+    cg_fake_engine_close (&engine);
+    cg_fake_expect_clean ();
+  }
+  cg_fake_model_clear (&here);
+}
+
+static void
+test_parity_24 (void)
+{
+  check_parity (2, 24, 3);
+}
+
+static void
+test_parity_64 (void)
+{
+  check_parity (1, 64, 4);
+}
+
+/* Heads that cuDNN does not take, on a device where it takes others. */
+static void
+test_parity_12 (void)
+{
+  check_parity (4, 12, 2);
+}
+
+/* ---- batches ---- */
+
+static void
+test_batches (void)
+{
+  CgOutputs *alone[CG_FAKE_WINDOWS];
+  CgFakeEngine engine;
+
+  open_engine (&engine, &model, &plain, CG_FAKE_WINDOWS);
+
+  /* Given each window's answers alone */
+  for (guint w = 0; w < CG_FAKE_WINDOWS; w++) {
+    CgFakeEngine one = engine;
+    memmove (one.samples, engine.samples + w * model.geometry.frames,
+             model.geometry.frames * sizeof *one.samples);
+    run_engine (&one, 1);
+    alone[w] = cg_fake_outputs_copy (&model, one.outputs[0]);
+    for (guint v = 0; v < w; v++)
+      g_assert_false (cg_fake_outputs_equal (&model, alone[w], alone[v]));
+  }
+  check_outputs ("alone", &model, alone[8], 8, 8e-4);
+
+  /* when they run together, padded to a power of two and cut into chunks, then nothing changes. */
+  for (guint n = 1; n <= CG_FAKE_WINDOWS; n++) {
+    run_engine (&engine, n);
+    for (guint w = 0; w < n; w++)
+      g_assert_true (cg_fake_outputs_equal (&model, engine.outputs[w], alone[w]));
+  }
+  for (guint w = 0; w < CG_FAKE_WINDOWS; w++)
+    g_free (alone[w]);
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+}
+
+static void
+test_counts (void)
+{
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+  CgCudaOptions options = plain;
+
+  open_engine (&engine, &model, &plain, 1);
+  g_assert_false (
+      engine.module->run (engine.engine, engine.samples, 0, engine.outputs, NULL, &error));
+  g_assert_cmpint (error.status, ==, CG_CUDA_COMPUTE);
+  g_assert_false (engine.module->run (engine.engine, engine.samples, CG_CUDA_MAX_BATCH + 1,
+                                      engine.outputs, NULL, &error));
+  g_assert_cmpint (error.status, ==, CG_CUDA_COMPUTE);
+  cg_fake_engine_close (&engine);
+
+  options.chunk = 3;
+  g_assert_false (cg_fake_engine_open (&engine, &model, &options, 1, &error));
+  g_assert_cmpint (error.status, ==, CG_CUDA_UNSUPPORTED);
+  engine.module = cg_cuda_module ();
+  engine.module->close (NULL);
+  cg_fake_expect_clean ();
+}
+
+static void
+test_without_auxiliary (void)
+{
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+  g_autofree CgOutputs *bare = cg_outputs_new (&model.geometry, FALSE);
+
+  open_engine (&engine, &model, &plain, 1);
+  run_engine (&engine, 1);
+  g_assert_true (engine.module->run (engine.engine, engine.samples, 1, &bare, NULL, &error));
+  g_assert_cmpint (memcmp (bare->logits, engine.outputs[0]->logits,
+                           cg_geometry_total_labels (&model.geometry) * sizeof (float)),
+                   ==, 0);
+  g_assert_null (bare->scene);
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+}
+
+static void
+test_cancel (void)
+{
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+  const gint cancel = 1;
+
+  open_engine (&engine, &model, &plain, 1);
+  const guint64 before = cg_fake_ops ();
+  g_assert_false (
+      engine.module->run (engine.engine, engine.samples, 1, engine.outputs, &cancel, &error));
+  g_assert_cmpint (error.status, ==, CG_CUDA_COMPUTE);
+  g_assert_cmpuint (cg_fake_ops (), ==, before);
+  run_engine (&engine, 1);
+  check_outputs ("after a cancelled run", &model, engine.outputs[0], 0, 8e-4);
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+}
+
+/* ---- samples ---- */
+
+static void
+test_samples (void)
+{
+  const guint frames = model.geometry.frames;
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+
+  open_engine (&engine, &model, &plain, 2);
+  run_engine (&engine, 2);
+  g_autofree CgOutputs *first = cg_fake_outputs_copy (&model, engine.outputs[0]);
+  g_autofree CgOutputs *second = cg_fake_outputs_copy (&model, engine.outputs[1]);
+
+  /* A sample that is put twice before anything ran holds the later picture. */
+  for (guint i = 0; i < frames; i++)
+    for (guint window = 0; window < 2; window++)
+      g_assert_true (cg_fake_engine_put (&engine, engine.samples[i], window, i, &error));
+  run_engine (&engine, 1);
+  g_assert_true (cg_fake_outputs_equal (&model, engine.outputs[0], second));
+
+  /* A sample that is given back comes again, empty, and takes another picture. */
+  for (guint i = 0; i < frames; i++) {
+    engine.module->sample_free (engine.engine, engine.samples[i]);
+    engine.samples[i] = engine.module->sample_new (engine.engine, &error);
+    g_assert_nonnull (engine.samples[i]);
+    g_assert_true (cg_fake_engine_put (&engine, engine.samples[i], 0, i, &error));
+  }
+  run_engine (&engine, 2);
+  g_assert_true (cg_fake_outputs_equal (&model, engine.outputs[0], first));
+  g_assert_true (cg_fake_outputs_equal (&model, engine.outputs[1], second));
+
+  /* One sample may stand in several places of several windows. */
+  CgCudaSample *own[CG_MAX_FRAMES];
+  memcpy (own, engine.samples, frames * sizeof *own);
+  for (guint i = 0; i < frames; i++)
+    engine.samples[i] = own[0];
+  run_engine (&engine, 2);
+  g_assert_true (cg_fake_outputs_equal (&model, engine.outputs[1], second));
+  g_assert_false (cg_fake_outputs_equal (&model, engine.outputs[0], first));
+  memcpy (engine.samples, own, frames * sizeof *own);
+
+  /* More samples than the engine began with. */
+  CgCudaSample *many[70];
+  for (guint i = 0; i < G_N_ELEMENTS (many); i++) {
+    many[i] = engine.module->sample_new (engine.engine, &error);
+    g_assert_nonnull (many[i]);
+    g_assert_true (cg_fake_engine_put (&engine, many[i], i, 0, &error));
+  }
+  run_engine (&engine, 2);
+  g_assert_true (cg_fake_outputs_equal (&model, engine.outputs[0], first));
+  for (guint i = 0; i < G_N_ELEMENTS (many); i++)
+    engine.module->sample_free (engine.engine, many[i]);
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+}
+
+static void
+test_pictures (void)
+{
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+  guint8 byte = 0;
+  const CgFrame bad[] = {
+    { .format = CG_N_FORMATS, .width = 1, .height = 1, .plane = { &byte }, .stride = { 1 } },
+    { .format = CG_FORMAT_GRAY8, .width = 0, .height = 1, .plane = { &byte }, .stride = { 1 } },
+    { .format = CG_FORMAT_GRAY8, .width = 1, .height = 40000, .plane = { &byte }, .stride = { 1 } },
+    { .format = CG_FORMAT_RGB, .width = 1, .height = 1, .plane = { &byte }, .stride = { 2 } },
+    { .format = CG_FORMAT_NV12, .width = 1, .height = 1, .plane = { &byte }, .stride = { 1, 2 } },
+  };
+
+  open_engine (&engine, &model, &plain, 1);
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
+    error = (CgCudaError){ 0 };
+    g_assert_false (
+        engine.module->sample_put (engine.engine, engine.samples[0], &bad[i], NULL, &error));
+    g_assert_cmpint (error.status, ==, CG_CUDA_INPUT);
+    g_assert_cmpstr (error.message, !=, "");
+  }
+  run_engine (&engine, 1);
+  check_outputs ("after bad pictures", &model, engine.outputs[0], 0, 8e-4);
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+}
+
+typedef struct {
+  CgFakeEngine *engine;
+  guint first;
+  gint *stop;
+} Putter;
+
+static gpointer
+put_again_and_again (gpointer data)
+{
+  const Putter *putter = data;
+  CgCudaError error = { 0 };
+  const guint frames = model.geometry.frames;
+
+  for (guint round = 0; !g_atomic_int_get (putter->stop) || round < 3; round++)
+    for (guint i = 0; i < frames; i++)
+      if (!cg_fake_engine_put (putter->engine, putter->engine->samples[putter->first + i], round, i,
+                               &error))
+        g_error ("%s", error.message);
+  return NULL;
+}
+
+/* Three threads fill samples of windows that no run takes, while windows run. */
+static void
+test_threads (void)
+{
+  const guint frames = model.geometry.frames;
+  CgFakeEngine engine;
+  GThread *threads[3];
+  Putter putters[3];
+  gint stop = 0;
+
+  open_engine (&engine, &model, &plain, 5);
+  run_engine (&engine, 2);
+  g_autofree CgOutputs *expected = cg_fake_outputs_copy (&model, engine.outputs[1]);
+  for (guint i = 0; i < 3; i++) {
+    putters[i] = (Putter){ &engine, (2 + i) * frames, &stop };
+    threads[i] = g_thread_new ("putter", put_again_and_again, &putters[i]);
+  }
+  for (guint round = 0; round < 5; round++) {
+    run_engine (&engine, 2);
+    g_assert_true (cg_fake_outputs_equal (&model, engine.outputs[1], expected));
+  }
+  g_atomic_int_set (&stop, 1);
+  for (guint i = 0; i < 3; i++)
+    g_thread_join (threads[i]);
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+}
+
+/* ---- lifetimes ---- */
+
+/* All that a run writes on the device could as well be NaN before the next one. */
+static void
+test_written_before_read (void)
+{
+  CgFakeEngine engine;
+  CgCudaOptions options = plain;
+
+  for (guint i = 0; i < 3; i++) {
+    options.precision = (CgCudaPrecision[]){ CG_CUDA_PRECISION_FP16, CG_CUDA_PRECISION_FP16,
+                                             CG_CUDA_PRECISION_FP32 }[i];
+    options.no_tuning = i != 1;
+    cg_fake_settings.seed = 3;
+    open_engine (&engine, &model, &options, 3);
+    for (guint n = 1; n <= 3; n++) {
+      run_engine (&engine, n);
+      g_autofree CgOutputs *before = cg_fake_outputs_copy (&model, engine.outputs[n - 1]);
+      cg_fake_snapshot ();
+      cg_fake_poison_changed (); /* nothing was changed yet */
+      /* A run with other numbers in its buffers shows what it writes. */
+      const guint frames = model.geometry.frames;
+      CgFakeEngine other = engine;
+      for (guint s = 0; s < n * frames; s++)
+        other.samples[s] = engine.samples[(s + frames) % (3 * frames)];
+      cg_fake_snapshot ();
+      run_engine (&other, n);
+      g_assert_cmpuint (cg_fake_poison_changed (), >, n * frames * 8);
+      run_engine (&engine, n);
+      g_assert_true (cg_fake_outputs_equal (&model, engine.outputs[n - 1], before));
+    }
+    cg_fake_engine_close (&engine);
+    cg_fake_expect_clean ();
+  }
+}
+
+static guint
+count (const char *log, const char *line)
+{
+  g_autofree char *whole = g_strdup_printf ("\n%s\n", line);
+  g_autofree char *text = g_strdup_printf ("\n%s", log);
+  guint n = 0;
+  for (const char *at = strstr (text, whole); at; at = strstr (at + 1, whole))
+    n++;
+  return n;
+}
+
+/* What a run calls: one launch and one wait, whatever the batch; no allocation, nothing of the libraries. */
+static void
+test_calls_of_a_run (void)
+{
+  static const char *const allowed[] = { "cudaStreamWaitEvent", "cudaGraphLaunch",
+                                         "cudaEventRecord",     "cudaEventSynchronize",
+                                         "push_current",        "pop_current" };
+  CgFakeEngine engine;
+
+  open_engine (&engine, &model, &plain, CG_FAKE_WINDOWS);
+  for (guint round = 0; round < 2; round++)
+    for (guint n = 1; n <= CG_FAKE_WINDOWS; n += 4) {
+      g_free (cg_fake_log (TRUE));
+      run_engine (&engine, n);
+      g_autofree char *log = cg_fake_log (FALSE);
+      g_auto (GStrv) lines = g_strsplit (log, "\n", -1);
+      for (guint i = 0; lines[i] && *lines[i]; i++) {
+        gboolean fine = g_str_has_prefix (lines[i], "-> ");
+        for (guint k = 0; k < G_N_ELEMENTS (allowed); k++)
+          fine |= g_str_equal (lines[i], allowed[k]);
+        if (!fine)
+          g_error ("a run of %u windows calls %s", n, lines[i]);
+      }
+      g_assert_cmpuint (count (log, "cudaGraphLaunch"), ==, 1);
+      g_assert_cmpuint (count (log, "cudaEventSynchronize"), ==, 1);
+    }
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+}
+
+/* The order of a graph's parts is the network's. */
+static void
+test_order (void)
+{
+  CgFakeEngine engine;
+
+  open_engine (&engine, &model, &plain, 1);
+  run_engine (&engine, 1);
+  g_free (cg_fake_log (TRUE));
+  run_engine (&engine, 1);
+  g_autofree char *log = cg_fake_log (FALSE);
+  g_auto (GStrv) lines = g_strsplit (log, "\n", -1);
+  g_autoptr (GString) work = g_string_new (NULL);
+  for (guint i = 0; lines[i]; i++)
+    if (g_str_has_prefix (lines[i], "-> ") && !g_str_has_prefix (lines[i], "-> cudaGraphLaunch"))
+      g_string_append_printf (work, "%s\n", lines[i] + 3);
+  g_test_message ("%s", work->str);
+  /* One copy in, one out; per block two products and attention, and proj and fc1 (with its kernel); fc2 of the last
+   * block is not among the products. */
+  g_assert_cmpuint (count (work->str, "cudaMemcpyAsync"), ==, 2);
+  g_assert_cmpuint (count (work->str, "cudnnBackendExecute"), ==, model.geometry.depth);
+  g_assert_cmpuint (count (work->str, "cublasLtMatmul"), ==,
+                    1 + 3 * model.geometry.depth + model.geometry.depth - 1);
+  g_assert_true (g_str_has_prefix (work->str, "cudaMemcpyAsync\n"));
+  g_assert_true (g_str_has_suffix (work->str, "\ncudaMemcpyAsync\n"));
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+}
+
+/* ---- somebody else's context ---- */
+
+static void
+test_context (void)
+{
+  gpointer theirs = cg_fake_context_new (0), other = cg_fake_context_new (0);
+  CgCudaOptions options = plain;
+  CgFakeEngine engine;
+  void *function;
+  enum cudaDriverEntryPointQueryResult found;
+  int (*push) (void *), (*pop) (void **), (*current) (void **);
+
+  g_assert_cmpint (
+      cudaGetDriverEntryPointByVersion ("cuCtxPushCurrent", &function, 12000, 0, &found), ==, 0);
+  memcpy (&push, &function, sizeof push);
+  g_assert_cmpint (
+      cudaGetDriverEntryPointByVersion ("cuCtxPopCurrent", &function, 12000, 0, &found), ==, 0);
+  memcpy (&pop, &function, sizeof pop);
+  g_assert_cmpint (
+      cudaGetDriverEntryPointByVersion ("cuCtxGetCurrent", &function, 12000, 0, &found), ==, 0);
+  memcpy (&current, &function, sizeof current);
+
+  /* Given a thread with a context of its own, when an engine lives in yet another one */
+  options.context = theirs;
+  push (other);
+  g_free (cg_fake_log (TRUE));
+  open_engine (&engine, &model, &options, 2);
+  run_engine (&engine, 2);
+  check_outputs ("in a given context", &model, engine.outputs[1], 1, 8e-4);
+  cg_fake_engine_close (&engine);
+
+  /* then the thread's is the same as before, and no cudaSetDevice touched it. */
+  g_autofree char *log = cg_fake_log (FALSE);
+  g_assert_cmpuint (count (log, "cudaSetDevice"), ==, 0);
+  g_assert_cmpint (current (&function), ==, 0);
+  g_assert_true (function == other);
+  pop (&function);
+  g_assert_cmpint (current (&function), ==, 0);
+  g_assert_null (function);
+  cg_fake_context_free (theirs);
+  cg_fake_context_free (other);
+  cg_fake_expect_clean ();
+}
+
+static void
+test_two_engines (void)
+{
+  CgFakeEngine a, b;
+  CgCudaOptions second = plain;
+
+  cg_fake_settings.devices = 2;
+  second.device = 1;
+  open_engine (&a, &model, &plain, 2);
+  open_engine (&b, &model, &second, 2);
+  run_engine (&a, 1);
+  run_engine (&b, 2);
+  run_engine (&a, 2);
+  g_assert_true (cg_fake_outputs_equal (&model, a.outputs[1], b.outputs[1]));
+  cg_fake_engine_close (&a);
+  run_engine (&b, 1);
+  g_assert_nonnull (strstr (b.module->describe (b.engine), "Fake GPU 1"));
+  cg_fake_engine_close (&b);
+  cg_fake_expect_clean ();
+}
+
+/* ---- precision, tuning, timing ---- */
+
+static void
+test_overflow (void)
+{
+  CgFakeModel wild = { 0 };
+  CgFakeEngine engine;
+  CgCudaOptions options = plain;
+
+  cg_fake_model_new (&wild, 2, 24, 3, 2);
+  for (guint i = 0; i < wild.geometry.mlp; i++)
+    wild.network->blocks[1].fc1_bias[i] = i == 5 ? 1e5f : 0;
+  cg_fake_model_fold (&wild);
+
+  options.precision = CG_CUDA_PRECISION_AUTO;
+  open_engine (&engine, &wild, &options, 2);
+  const char *description = engine.module->describe (engine.engine);
+  g_test_message ("%s", description);
+  g_assert_nonnull (strstr (description, "bf16"));
+  g_assert_nonnull (strstr (description, "block 1"));
+  g_assert_nonnull (strstr (description, "fc1"));
+  run_engine (&engine, 2);
+  check_outputs ("too large for fp16", &wild, engine.outputs[1], 1, 6e-3);
+  cg_fake_engine_close (&engine);
+
+  cg_fake_settings.capability = 75; /* which has no bf16 */
+  open_engine (&engine, &wild, &options, 1);
+  g_assert_nonnull (strstr (engine.module->describe (engine.engine), "fp32"));
+  cg_fake_engine_close (&engine);
+  CgCudaError error = { 0 };
+  options.precision = CG_CUDA_PRECISION_BF16;
+  g_assert_false (cg_fake_engine_open (&engine, &wild, &options, 1, &error));
+  g_assert_cmpint (error.status, ==, CG_CUDA_UNSUPPORTED);
+  cg_fake_model_clear (&wild);
+  cg_fake_expect_clean ();
+}
+
+/* A second engine does what the first one found out. */
+static void
+test_cache (void)
+{
+  g_autofree char *folder = g_dir_make_tmp ("cityguessr-test-XXXXXX", NULL);
+  g_autofree char *file = g_build_filename (folder, "tuning", NULL);
+  const CgCudaOptions options = { .cache = file, .chunk = 2 };
+  CgFakeEngine engine;
+  GStatBuf before, after;
+
+  open_engine (&engine, &model, &options, 1);
+  run_engine (&engine, 1);
+  g_autofree CgOutputs *expected = cg_fake_outputs_copy (&model, engine.outputs[0]);
+  const guint64 tuned = cg_fake_ops ();
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+  g_assert_cmpint (g_stat (file, &before), ==, 0);
+  g_assert_cmpint (before.st_mode & 0777, ==, 0600);
+
+  open_engine (&engine, &model, &options, 1);
+  run_engine (&engine, 1);
+  g_assert_true (cg_fake_outputs_equal (&model, engine.outputs[0], expected));
+  g_assert_cmpuint (cg_fake_ops (), <, tuned / 2);
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+  g_assert_cmpint (g_stat (file, &after), ==, 0);
+  g_assert_cmpint (after.st_ino, ==, before.st_ino);
+
+  /* What others could have written is not read; nonsense is tuned again. */
+  g_assert_cmpint (g_chmod (file, 0666), ==, 0);
+  open_engine (&engine, &model, &options, 1);
+  g_assert_cmpuint (cg_fake_ops (), >, tuned / 2);
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+  g_assert_true (g_file_set_contents (file, "nonsense \t\xff\n\n1 2 3\n", -1, NULL));
+  open_engine (&engine, &model, &options, 1);
+  run_engine (&engine, 1);
+  g_assert_true (cg_fake_outputs_equal (&model, engine.outputs[0], expected));
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+  g_unlink (file);
+  g_rmdir (folder);
+}
+
+static void
+test_time (void)
+{
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+  float times[7] = { 0 };
+
+  open_engine (&engine, &model, &plain, 4);
+  g_assert_true (engine.module->time (engine.engine, engine.samples, 2, 2, 7, times, &error));
+  for (guint i = 0; i < 7; i++)
+    g_assert_cmpfloat (times[i], >, 1);
+  run_engine (&engine, 1);
+  check_outputs ("after timing", &model, engine.outputs[0], 0, 8e-4);
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  cg_fake_emulate ();
+  cg_fake_model_new (&model, 2, 24, 3, 2);
+  g_test_add_func ("/cuda/engine/parity/24", test_parity_24);
+  g_test_add_func ("/cuda/engine/parity/64", test_parity_64);
+  g_test_add_func ("/cuda/engine/parity/12", test_parity_12);
+  g_test_add_func ("/cuda/engine/batches", test_batches);
+  g_test_add_func ("/cuda/engine/counts", test_counts);
+  g_test_add_func ("/cuda/engine/without-auxiliary", test_without_auxiliary);
+  g_test_add_func ("/cuda/engine/cancel", test_cancel);
+  g_test_add_func ("/cuda/engine/samples", test_samples);
+  g_test_add_func ("/cuda/engine/pictures", test_pictures);
+  g_test_add_func ("/cuda/engine/threads", test_threads);
+  g_test_add_func ("/cuda/engine/written-before-read", test_written_before_read);
+  g_test_add_func ("/cuda/engine/calls-of-a-run", test_calls_of_a_run);
+  g_test_add_func ("/cuda/engine/order", test_order);
+  g_test_add_func ("/cuda/engine/context", test_context);
+  g_test_add_func ("/cuda/engine/two-engines", test_two_engines);
+  g_test_add_func ("/cuda/engine/overflow", test_overflow);
+  g_test_add_func ("/cuda/engine/cache", test_cache);
+  g_test_add_func ("/cuda/engine/time", test_time);
+  const int result = g_test_run ();
+  cg_fake_model_clear (&model);
+  return result;
+}
