@@ -21,9 +21,10 @@ mkdir -p "$results" || exit 2
 results=$(cd "$results" && pwd)
 failed=0
 
+# On standard error: the results of tests and benchmarks go to files.
 say ()
 {
-  printf '== %s\n' "$*"
+  printf '== %s\n' "$*" >&2
 }
 
 # within SECONDS NAME COMMAND...: NAME.log gets what it says on standard error.
