@@ -174,7 +174,7 @@ add_pixel (int sum[3], int weight, uint32_t pixel)
 /* Shared: chroma [slots][columns], pixels [chunk][pitch], and between the axes [tile][chunk, made odd]. */
 template <Layout layout, bool rows_first>
 static __global__ void
-__launch_bounds__ (THREADS, 4)
+__launch_bounds__ (THREADS, 3)
     resize (Source source, Plan plan, Axis along, Axis across, uint8_t *__restrict__ out)
 {
   CG_CUDA_SHARED (uint32_t, chroma);
