@@ -30,5 +30,5 @@ bool cg_cuda_answers_run (CgCudaAnswers *answers, unsigned n, CgCudaError *error
 
 /** cg_cuda_answers_take: window @i of a batch of @n into @outputs, once @host is complete. COMPUTE if a value is not
  * finite. */
-bool cg_cuda_answers_take (const CgCudaAnswers *answers, unsigned n, unsigned i,
-                           CgOutputs *outputs, CgCudaError *error);
+bool cg_cuda_answers_take (const CgCudaAnswers *answers, unsigned n, unsigned i, CgOutputs *outputs,
+                           CgCudaError *error);

@@ -55,8 +55,8 @@ size_t cg_cuda_preprocess_scratch (unsigned width, unsigned height, unsigned ima
 
 /** cg_cuda_preprocess: a picture of any size and format to a model frame, by the rule of cg_preprocess()
  * (model/cpu): to bytes of R'G'B' pixel by pixel, then Pillow's antialiased bilinear, aspect not kept.
- * The bytes are those of Pillow's arithmetic in every format: equal to cg_preprocess() where that is
- * bit-exact (RGB, GRAY8, and Y'CbCr that shrinks by less than 2.5), within one grey level elsewhere.
+ * The bytes are those of Pillow's arithmetic in every format: cg_preprocess()'s to the bit where that is
+ * exact (RGB, GRAY8, and Y'CbCr unless both sides shrink 2.5 to 20 times), within one grey level elsewhere.
  * @scratch: 16-byte aligned; not shared with another call that may run at the same time
  * @scratch_size: of @scratch; less than cg_cuda_preprocess_scratch() is cudaErrorInvalidValue
  * @out: [image][image][3] R, G, B */
@@ -81,7 +81,7 @@ cudaError_t cg_cuda_gather_patches (const uint8_t *const *samples, unsigned wind
 /* ---- rows ---- */
 
 /** cg_cuda_layer_norm: out = (x - mean) / sqrt (variance + eps) of each row, no affine (it is folded).
- * @x: [rows][width]   @out: type [rows][width]
+ * @x: [rows][width]   @out: type [rows][width], not @x
  * A row with a value that is not finite becomes NaN throughout. */
 cudaError_t cg_cuda_layer_norm (const float *x, size_t rows, unsigned width, float eps,
                                 CgCudaType type, void *out, cudaStream_t stream);

@@ -51,8 +51,8 @@ typedef struct {
 /** cg_cuda_network_open: @network is zeroed; cg_cuda_network_close() in any case. @device and @weights outlive it.
  * @chunk: a power of two. @tuned: whether @tuner times plans, for which the buffers get some contents. */
 bool cg_cuda_network_open (CgCudaNetwork *network, const CgCudaDevice *device,
-                           const CgCudaWeights *weights, const CgGeometry *geometry,
-                           unsigned chunk, CgCudaTuner *tuner, bool tuned, CgCudaError *error);
+                           const CgCudaWeights *weights, const CgGeometry *geometry, unsigned chunk,
+                           CgCudaTuner *tuner, bool tuned, CgCudaError *error);
 
 /** cg_cuda_network_close: nothing of it may still be running. */
 void cg_cuda_network_close (CgCudaNetwork *network);

@@ -63,12 +63,13 @@ load (CgCudaTuner *tuner)
   close (fd);
 }
 
-/* The choice remembered for @name. */
+/* The choice remembered for @name: the last one, because one that could not be had again was followed by another. */
 static bool
 recall (const CgCudaTuner *tuner, const char *name, CgCudaChoice *choice)
 {
   char start[MAX_LINE];
   const int length = snprintf (start, sizeof start, "%s\t%s\t", tuner->key, name);
+  bool found = false;
 
   if (length < 0 || (size_t)length >= sizeof start)
     return false;
@@ -80,10 +81,10 @@ recall (const CgCudaTuner *tuner, const char *name, CgCudaChoice *choice)
         sscanf (line + length, "%1u %2u%c", &provider, &index, &end) == 3 && end == '\n' &&
         (provider == CG_CUDA_PROVIDER_LT || provider == CG_CUDA_PROVIDER_DNN)) {
       *choice = (CgCudaChoice){ (CgCudaProvider)provider, index };
-      return true;
+      found = true;
     }
   }
-  return false;
+  return found;
 }
 
 static void

@@ -538,7 +538,8 @@ cg_backend_for (CgDevice device, GError **error)
     return cg_backend_cuda ();
   }
   g_set_error (error, CG_ERROR, CG_ERROR_UNSUPPORTED,
-               "Device %d is not one that this build knows: expected auto, cpu, cuda or null", device);
+               "Device %d is not one that this build knows: expected auto, cpu, cuda or null",
+               device);
   return NULL;
 }
 

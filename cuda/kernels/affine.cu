@@ -6,10 +6,11 @@
 
 #define OUTPUTS 4 /* of a block: one for each warp */
 #define BATCH 8   /* vectors that a row of weights is read for */
+#define THREADS (OUTPUTS * WARP)
 
 template <int N>
 static __global__ void
-__launch_bounds__ (OUTPUTS *WARP)
+__launch_bounds__ (THREADS)
     affine (const float *__restrict__ weight, const float *__restrict__ bias, unsigned outputs,
             unsigned inputs, const float *__restrict__ x, unsigned x_stride, const float *residual,
             float *y, unsigned y_stride, unsigned batch, int relu)
@@ -36,8 +37,10 @@ __launch_bounds__ (OUTPUTS *WARP)
 
 #pragma unroll
   for (unsigned b = 0; b < BATCH; b++) {
+    if (b >= n)
+      break;
     float value = warp_sum (sum[b]);
-    if (b < n && lane == 0) {
+    if (lane == 0) {
       const size_t at = (size_t)(first + b) * y_stride + output;
       value += bias != NULL ? bias[output] : 0;
       value += residual != NULL ? residual[at] : 0;
@@ -51,8 +54,7 @@ cg_cuda_affine (const float *weight, const float *bias, unsigned outputs, unsign
                 const float *x, unsigned x_stride, const float *residual, float *y,
                 unsigned y_stride, unsigned batch, int relu, cudaStream_t stream)
 {
-  const dim3 grid (blocks_for (outputs, OUTPUTS), blocks_for (batch, BATCH)),
-      block (OUTPUTS * WARP);
+  const dim3 grid (blocks_for (outputs, OUTPUTS), blocks_for (batch, BATCH)), block (THREADS);
 
   if (batch == 0)
     return cudaSuccess;

@@ -5,12 +5,13 @@
 #include "common.cuh"
 
 #define LINES 16 /* of threads; line l takes the tokens l, l + LINES, ... */
+#define THREADS (LINES * WARP)
 
 /* Shared: the lines' sums, [LINES][WARP * N]. They are added in their order. */
 template <typename T, int N>
 static __global__ void
-__launch_bounds__ (LINES *WARP) column_means (const T *__restrict__ in, unsigned tokens,
-                                              unsigned columns, float *__restrict__ out)
+__launch_bounds__ (THREADS) column_means (const T *__restrict__ in, unsigned tokens,
+                                          unsigned columns, float *__restrict__ out)
 {
   CG_CUDA_SHARED (float, sums);
   const unsigned column = (blockIdx.x * WARP + threadIdx.x) * N;

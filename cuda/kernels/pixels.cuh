@@ -25,7 +25,7 @@ struct Source {
   unsigned last_column, last_row; /* of chroma */
   bool cosited_h, cosited_v;
   Colour colour;
-  /* packed: bytes of a pixel, where R, G and B lie in it, and whether 16..235 is to be expanded */
+  /* packed: bytes of a pixel, where R, G and B lie in it, and whether (grey) 16..235 is to be expanded */
   unsigned bytes, red, green, blue;
   bool expand;
 };
@@ -72,32 +72,34 @@ chroma_sample (const Source &s, unsigned column, unsigned row)
   }
 }
 
-/* Chroma at luma column @x of a "slot": chroma row @slot or, where chroma lies on luma rows, what belongs to luma row
- * @slot. Linear between samples, edges repeated. */
-template <Layout layout>
-__device__ inline uint32_t
-chroma_at (const Source &s, unsigned x, unsigned slot)
+/* Full-width lines of chroma are "slots": chroma rows or, where chroma lies on luma rows, what belongs to each of these.
+ * The chroma rows that slot @slot is the mean of: */
+__device__ inline void
+chroma_rows (const Source &s, unsigned slot, unsigned *row, unsigned *next)
 {
-  const unsigned here = x / 2;
-  unsigned row = slot, next = slot, side;
-
+  *row = *next = slot;
   if (s.cosited_v) {
-    row = slot / 2;
-    next = (slot + 1) / 2 < s.last_row ? (slot + 1) / 2 : s.last_row;
+    *row = slot / 2;
+    *next = min ((slot + 1) / 2, s.last_row);
   }
-  if (x % 2)
-    side = here < s.last_column ? here + 1 : here;
-  else
-    side = s.cosited_h || here == 0 ? here : here - 1;
+}
 
-  uint32_t near = chroma_sample<layout> (s, here, row), far = chroma_sample<layout> (s, side, row);
-  if (next != row) {
-    near = mean_down (near, chroma_sample<layout> (s, here, next));
-    far = mean_down (far, chroma_sample<layout> (s, side, next));
-  }
-  /* Halfway, or a quarter of the way. */
-  const uint32_t middle = mean_up (near, far);
-  return s.cosited_h ? middle : mean_up (near, middle);
+/* The other chroma column that luma column @x lies next to; edges are repeated. */
+__device__ inline unsigned
+chroma_side (const Source &s, unsigned x)
+{
+  if (x % 2)
+    return min (x / 2 + 1, s.last_column);
+  return s.cosited_h || x == 0 ? x / 2 : x / 2 - 1;
+}
+
+/* Linear: halfway to the other column, or a quarter of the way. */
+__device__ inline uint32_t
+chroma_between (const Source &s, uint32_t here, uint32_t side)
+{
+  const uint32_t middle = mean_up (here, side);
+
+  return s.cosited_h ? middle : mean_up (here, middle);
 }
 
 /* The two slots that luma row @y lies between, the nearer one first. */
@@ -154,12 +156,12 @@ packed_pixel (const Source &s, unsigned x, unsigned y)
 {
   const uint8_t *p = s.plane[0] + (ptrdiff_t)y * s.stride[0] + (size_t)x * s.bytes;
   const uint32_t red = __ldg (p + s.red);
+  const uint32_t pixel =
+      red | (uint32_t)__ldg (p + s.green) << 8 | (uint32_t)__ldg (p + s.blue) << 16;
 
-  if (s.bytes > 1)
-    return red | (uint32_t)__ldg (p + s.green) << 8 | (uint32_t)__ldg (p + s.blue) << 16;
   if (!s.expand)
-    return red * 0x10101u;
+    return pixel;
   /* (red - 16) 255 / 219 to the nearest; a tie would need an odd multiple of 219 to be even */
-  const int grey = red > 16 ? (2 * 255 * ((int)red - 16) + 219) / (2 * 219) : 0;
-  return (uint32_t)(grey < 255 ? grey : 255) * 0x10101u;
+  const int grey = (2 * 255 * max ((int)red - 16, 0) + 219) / (2 * 219);
+  return (uint32_t)min (grey, 255) * 0x10101u;
 }

@@ -18,6 +18,7 @@
 #define THREADS 256
 #define TILE_ALONG 16 /* outputs of a block; THREADS at most */
 #define TILE_ACROSS 8
+#define LOADS 5
 #define SHARED_WORDS (46 * 1024 / 4)
 
 /* Coefficients of one axis: [outputs] {first, count}, [outputs][taps] fractions. */
@@ -31,8 +32,7 @@ struct Axis {
 struct Plan {
   unsigned tile, window; /* outputs along, and the most positions that they need */
   unsigned chunk;        /* positions across at a time */
-  unsigned
-      pitch; /* words of a line of pixels along: odd, so that lanes across hit different banks */
+  unsigned pitch;   /* words of a line of pixels along, odd: lanes across hit different banks */
   unsigned columns; /* words of a slot of chroma */
   unsigned chroma_words;
   size_t shared; /* bytes */
@@ -76,14 +76,73 @@ struct Patch {
   unsigned x, y, width, height;
 };
 
-/* A warp takes a line of pixels, so that loads of neighbours are one. */
+/* A warp takes a line, so that loads of neighbours are one. Each lane first loads LOADS samples, of columns that
+ * there are, so that the loads do not wait for each other; a window of 1080p is 4.6 warps wide. */
+template <Layout layout>
+__device__ inline void
+read_chroma (const Source &source, const Patch &patch, unsigned slot, uint32_t *chroma)
+{
+  unsigned row, next;
+
+  chroma_rows (source, slot, &row, &next);
+  for (unsigned i = threadIdx.x % WARP; i < patch.width; i += LOADS * WARP) {
+    uint32_t here[LOADS], side[LOADS];
+
+#pragma unroll
+    for (unsigned u = 0; u < LOADS; u++) {
+      const unsigned x = patch.x + min (i + u * WARP, patch.width - 1);
+      here[u] = chroma_sample<layout> (source, x / 2, row);
+      side[u] = chroma_sample<layout> (source, chroma_side (source, x), row);
+    }
+    if (next != row)
+#pragma unroll
+      for (unsigned u = 0; u < LOADS; u++) {
+        const unsigned x = patch.x + min (i + u * WARP, patch.width - 1);
+        here[u] = mean_down (here[u], chroma_sample<layout> (source, x / 2, next));
+        side[u] =
+            mean_down (side[u], chroma_sample<layout> (source, chroma_side (source, x), next));
+      }
+#pragma unroll
+    for (unsigned u = 0; u < LOADS; u++)
+      if (i + u * WARP < patch.width)
+        chroma[i + u * WARP] = chroma_between (source, here[u], side[u]);
+  }
+}
+
+/* @near, @far: lines of chroma. @step: words from pixel to pixel. */
+template <Layout layout>
+__device__ inline void
+read_line (const Source &source, const Patch &patch, unsigned y, const uint32_t *near,
+           const uint32_t *far, uint32_t *pixels, unsigned step)
+{
+  for (unsigned i = threadIdx.x % WARP; i < patch.width; i += LOADS * WARP) {
+    uint32_t value[LOADS];
+
+#pragma unroll
+    for (unsigned u = 0; u < LOADS; u++) {
+      const unsigned x = patch.x + min (i + u * WARP, patch.width - 1);
+      value[u] =
+          layout == PACKED ? packed_pixel (source, x, y) : luma_sample<layout> (source, x, y);
+    }
+#pragma unroll
+    for (unsigned u = 0; u < LOADS; u++) {
+      const unsigned at = i + u * WARP;
+      if (at < patch.width) {
+        if (layout != PACKED)
+          value[u] = yuv_pixel (source.colour, value[u], near[at], far[at]);
+        pixels[at * step] = value[u];
+      }
+    }
+  }
+}
+
 template <Layout layout, bool rows_first>
 __device__ inline void
 read_pixels (const Source &source, const Patch &patch, unsigned pitch, unsigned columns,
              uint32_t *chroma, uint32_t *pixels)
 {
-  const unsigned warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, warps = THREADS / WARP;
-  unsigned near, far, slot = 0;
+  const unsigned warp = threadIdx.x / WARP, warps = THREADS / WARP;
+  unsigned near = 0, far = 0, slot = 0;
 
   if (layout != PACKED) {
     chroma_slots (source, patch.y, &near, &far);
@@ -91,25 +150,16 @@ read_pixels (const Source &source, const Patch &patch, unsigned pitch, unsigned 
     chroma_slots (source, patch.y + patch.height - 1, &near, &far);
     const unsigned last = max (near, far);
     for (unsigned k = slot + warp; k <= last; k += warps)
-#pragma unroll 4
-      for (unsigned x = lane; x < patch.width; x += WARP)
-        chroma[(k - slot) * columns + x] = chroma_at<layout> (source, patch.x + x, k);
+      read_chroma<layout> (source, patch, k, chroma + (k - slot) * columns);
     __syncthreads ();
   }
 
   for (unsigned y = warp; y < patch.height; y += warps) {
     if (layout != PACKED)
       chroma_slots (source, patch.y + y, &near, &far);
-#pragma unroll 4
-    for (unsigned x = lane; x < patch.width; x += WARP) {
-      uint32_t pixel;
-      if (layout == PACKED)
-        pixel = packed_pixel (source, patch.x + x, patch.y + y);
-      else
-        pixel = yuv_pixel (source.colour, luma_sample<layout> (source, patch.x + x, patch.y + y),
-                           chroma[(near - slot) * columns + x], chroma[(far - slot) * columns + x]);
-      pixels[rows_first ? x * pitch + y : y * pitch + x] = pixel;
-    }
+    read_line<layout> (source, patch, patch.y + y, chroma + (near - slot) * columns,
+                       chroma + (far - slot) * columns, pixels + (rows_first ? y : y * pitch),
+                       rows_first ? pitch : 1);
   }
 }
 
@@ -124,7 +174,7 @@ add_pixel (int sum[3], int weight, uint32_t pixel)
 /* Shared: chroma [slots][columns], pixels [chunk][pitch], and between the axes [tile][chunk, made odd]. */
 template <Layout layout, bool rows_first>
 static __global__ void
-__launch_bounds__ (THREADS, 4)
+__launch_bounds__ (THREADS, 3)
     resize (Source source, Plan plan, Axis along, Axis across, uint8_t *__restrict__ out)
 {
   CG_CUDA_SHARED (uint32_t, chroma);

@@ -5,10 +5,11 @@
 #include "common.cuh"
 
 #define RESULTS 8 /* of a block */
+#define THREADS (RESULTS * WARP)
 
 /* Exponents are t (x_j - x_e), x_e the logit of the largest: none is positive. */
 static __global__ void
-__launch_bounds__ (RESULTS *WARP)
+__launch_bounds__ (THREADS)
     self_cross_attention (const float *__restrict__ logits, unsigned stride, unsigned labels,
                           CgCudaSca sca, float *__restrict__ out)
 {
@@ -50,6 +51,5 @@ cg_cuda_sca (const float *logits, unsigned logits_stride, unsigned labels, const
       batch > MAX_GRID_Y)
     return cudaErrorInvalidValue;
   return CG_CUDA_LAUNCH (self_cross_attention, dim3 (blocks_for (labels, RESULTS), batch),
-                         dim3 (RESULTS * WARP), 0, stream, logits, logits_stride, labels, *sca,
-                         out);
+                         dim3 (THREADS), 0, stream, logits, logits_stride, labels, *sca, out);
 }

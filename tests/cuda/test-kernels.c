@@ -431,6 +431,24 @@ test_affine (void)
     }
 }
 
+/* Given NaN and infinities, max (0, .) hides none that is not below 0. */
+static void
+test_affine_special (void)
+{
+  static const float weights[] = { -1, NAN, 0.5f, -INFINITY, INFINITY }, one = 1;
+  g_autoptr (Device) weight = device_copy (weights, sizeof weights);
+  g_autoptr (Device) x = device_copy (&one, sizeof one);
+  g_autoptr (Device) y = device_new (sizeof weights);
+  float *got = y;
+
+  RUN (cg_cuda_affine (weight, NULL, 5, 1, x, 1, NULL, got, 5, 1, TRUE, NULL), got, sizeof weights);
+  g_assert_cmpfloat (got[0], ==, 0);
+  g_assert_true (isnan (got[1]));
+  g_assert_cmpfloat (got[2], ==, 0.5);
+  g_assert_cmpfloat (got[3], ==, 0);
+  g_assert_cmpfloat (got[4], ==, INFINITY);
+}
+
 static void
 test_sca (void)
 {
@@ -652,6 +670,7 @@ main (int argc, char **argv)
   g_test_add_func ("/kernels/softmax-special", test_softmax_special);
   g_test_add_func ("/kernels/column-means", test_column_means);
   g_test_add_func ("/kernels/affine", test_affine);
+  g_test_add_func ("/kernels/affine-special", test_affine_special);
   g_test_add_func ("/kernels/sca", test_sca);
   g_test_add_func ("/kernels/sca-special", test_sca_special);
   g_test_add_func ("/kernels/convert", test_convert);

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include <pthread.h>
 #include <ucontext.h>
 
 #if defined __SANITIZE_ADDRESS__
@@ -61,6 +62,7 @@ static unsigned n_threads; /* of a block */
 static bool run_backwards;
 static char error_text[512];
 static unsigned long n_launches;
+static pthread_mutex_t busy = PTHREAD_MUTEX_INITIALIZER; /* all of the above is of one launch */
 static CgEmulatorHook hook;
 static void *hook_data;
 
@@ -314,8 +316,8 @@ cg_emulator_check (const CgEmulatorLaunch *launch)
   return cudaSuccess;
 }
 
-cudaError_t
-cg_emulator_run (const CgEmulatorLaunch *launch)
+static cudaError_t
+run_grid (const CgEmulatorLaunch *launch)
 {
   const dim3 g = launch->grid;
   const size_t blocks = (size_t)g.x * g.y * g.z;
@@ -344,6 +346,15 @@ cg_emulator_run (const CgEmulatorLaunch *launch)
     free (cg_emulator_place.shared);
   }
   cg_emulator_place.shared = nullptr;
+  return result;
+}
+
+cudaError_t
+cg_emulator_run (const CgEmulatorLaunch *launch)
+{
+  pthread_mutex_lock (&busy);
+  const cudaError_t result = run_grid (launch);
+  pthread_mutex_unlock (&busy);
   return result;
 }
 

@@ -39,7 +39,7 @@ typedef struct {
   size_t size;
 } CgEmulatorLaunch;
 
-/** cg_emulator_run: runs @launch now. cudaErrorInvalidConfiguration for a geometry that no GPU takes;
+/** cg_emulator_run: runs @launch now, any thread, one at a time. cudaErrorInvalidConfiguration for a geometry that no GPU takes;
  * cudaErrorLaunchFailure for what cg_emulator_error() tells, and the launch ends there. */
 cudaError_t cg_emulator_run (const CgEmulatorLaunch *launch);
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "emulator.h"
+#include "tests/cuda/emulator/emulator.h"
 #include "model/generate.h"
 
 #define SEED 1

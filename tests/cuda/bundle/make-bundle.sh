@@ -1,0 +1,53 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# make-bundle.sh BUILD FOLDER: what run.sh needs on a machine with a GPU, at most 60 MB, out of a Meson build folder. The
+# libraries of this Debian that our programs need go along; CUDA's, which that machine has, do not.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+build=$(cd "$1" && pwd)
+out=$2
+most=60 # MB
+
+fail ()
+{
+  printf 'make-bundle.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+[ -f "$build/cuda/libcityguessr-cuda.so" ] ||
+  fail 'the CUDA engine was not built; meson configure says why'
+[ ! -e "$out" ] || [ -f "$out/run.sh" ] || fail "$out is there and is no bundle"
+rm -rf "$out"
+mkdir -p "$out/bin" "$out/lib" "$out/libc"
+out=$(cd "$out" && pwd)
+
+cp "$build/cuda/libcityguessr-cuda.so" "$out/"
+cp "$build/tests/cuda/test-cuda-device" "$out/bin/test-device"
+cp "$build/tests/cuda/bench-device" "$out/bin/bench-device"
+cp "$build/pipelines/cityguessr" "$out/bin/cityguessr"
+cp "$here/run.sh" "$here/peers-device.py" "$here/nvidia-libraries.py" "$here/summary.py" \
+  "$here/../../../pipelines/peers.py" "$here/../../../COPYING" "$out/"
+
+# NVIDIA's own libraries are C++.
+{
+  ldd "$out"/bin/* | awk '$2 == "=>" && $3 ~ /^\// { print $3 } $1 ~ /^\/.*ld-linux/ { print $1 }'
+  for name in libstdc++.so.6 libgcc_s.so.1; do
+    ${CC:-cc} -print-file-name="$name"
+  done
+} | sort -u | while IFS= read -r library; do
+  case ${library##*/} in
+    libcuda.so* | libcublas* | libcudnn* | libcudart* | libnv*) ;;
+    ld-linux* | libc.so* | libm.so* | libdl.so* | libpthread.so* | librt.so* | libresolv.so*) cp -L "$library" "$out/libc/" ;;
+    *) cp -L "$library" "$out/lib/" ;;
+  esac
+done
+strip --strip-unneeded "$out"/libcityguessr-cuda.so "$out"/bin/* "$out"/lib/*
+# What only a CUDA library can need is not among what ldd found, because the engine is opened at run time.
+for name in libdl.so.2 libpthread.so.0 librt.so.1; do
+  cp -L "$(${CC:-cc} -print-file-name="$name")" "$out/libc/"
+done
+
+size=$(du -sm "$out" | cut -f 1)
+[ "$size" -le $most ] || fail "$out has $size MB: expected at most $most"
+printf '%s: %s MB. There: ./run.sh [--quick] [RESULTS]\n' "$out" "$size"

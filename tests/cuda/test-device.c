@@ -1,0 +1,407 @@
+/* The CUDA engine on a GPU. Without one every test is skipped, and says why.
+ *
+ * CG_TEST_DEVICE=full also holds the full-size networks against the CPU engine in fp32, with CG_TEST_WINDOWS windows
+ * (default 100); CG_TEST_DEVICE=short is little enough for compute-sanitizer.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/cuda.h"
+#include "model/engine-private.h"
+#include "model/generate.h"
+#include "model/reference.h"
+
+#ifdef CG_TEST_FAKES
+#include "cuda/module.h"
+#include "fake/engine.h"
+#endif
+
+#define SEED 1
+#define MOST_WINDOWS 16
+
+static const char *no_device; /* why there is none */
+
+static gboolean
+skipped (void)
+{
+  if (no_device)
+    g_test_skip (no_device);
+  return no_device != NULL;
+}
+
+static gboolean
+asked_for (const char *what)
+{
+  return g_strcmp0 (g_getenv ("CG_TEST_DEVICE"), what) == 0;
+}
+
+/* ---- models and windows ---- */
+
+typedef struct {
+  CgModel *model;
+  CgNetwork *network;
+} Net;
+
+static void
+net_preset (Net *net, const char *preset)
+{
+  g_autoptr (GError) error = NULL;
+  net->model = cg_model_generate (preset, SEED, &net->network, &error);
+  g_assert_no_error (error);
+}
+
+/* The tiny preset with other heads, on pictures of @image pixels. */
+static void
+net_heads (Net *net, guint heads, guint head_width, guint image)
+{
+  g_autoptr (GError) error = NULL;
+  net->model = cg_model_generate ("tiny", SEED, NULL, &error);
+  g_assert_no_error (error);
+  CgGeometry *g = &net->model->geometry;
+  g->frames = 4;
+  g->image = image;
+  g->heads = heads;
+  g->width = heads * head_width;
+  g->mlp = 4 * g->width;
+  g_assert_true (cg_geometry_check (g, "test", &error));
+  net->network = cg_network_new (g, &error);
+  g_assert_no_error (error);
+  cg_generate_weights (net->network, SEED);
+}
+
+static void
+net_clear (Net *net)
+{
+  g_clear_pointer (&net->network, cg_network_free);
+  g_clear_pointer (&net->model, cg_model_unref);
+}
+
+/* An open backend with the samples of some windows in it. */
+typedef struct {
+  const Net *net;
+  const CgBackend *backend;
+  gpointer engine;
+  guint windows;
+  gpointer samples[MOST_WINDOWS * CG_MAX_FRAMES];
+  CgOutputs *outputs[MOST_WINDOWS];
+} Run;
+
+static void
+put (const Run *run, gpointer sample, guint64 window, guint i)
+{
+  const guint image = run->net->model->geometry.image;
+  g_autofree guint8 *pixels = g_malloc ((gsize)3 * image * image);
+  const CgFrame frame = { .format = CG_FORMAT_RGB,
+                          .width = image,
+                          .height = image,
+                          .plane = { pixels },
+                          .stride = { 3 * (gint)image },
+                          .full_range = TRUE };
+  g_autoptr (GError) error = NULL;
+
+  cg_generate_frame (SEED, window, i, image, pixels);
+  run->backend->sample_put (run->engine, sample, &frame, &error);
+  g_assert_no_error (error);
+}
+
+static void
+put_windows (const Run *run, guint64 first)
+{
+  const guint frames = run->net->model->geometry.frames;
+  for (guint i = 0; i < run->windows * frames; i++)
+    put (run, run->samples[i], first + i / frames, i % frames);
+}
+
+static void
+run_open (Run *run, const Net *net, const CgBackend *backend, CgPrecision precision, guint windows)
+{
+  const CgEngineOptions options = { .precision = precision };
+  g_autoptr (GError) error = NULL;
+
+  *run = (Run){ .net = net, .backend = backend, .windows = windows };
+  run->engine = backend->open (net->model, net->network, &options, &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < windows; i++)
+    run->outputs[i] = cg_outputs_new (&net->model->geometry, TRUE);
+  for (guint i = 0; i < windows * net->model->geometry.frames; i++) {
+    run->samples[i] = backend->sample_new (run->engine, &error);
+    g_assert_no_error (error);
+  }
+  put_windows (run, 0);
+}
+
+static void
+run_close (Run *run)
+{
+  for (guint i = 0; i < run->windows * run->net->model->geometry.frames; i++)
+    run->backend->sample_free (run->engine, run->samples[i]);
+  for (guint i = 0; i < run->windows; i++)
+    g_free (run->outputs[i]);
+  run->backend->close (run->engine);
+}
+
+static void
+run_go (const Run *run, guint first, guint n)
+{
+  const gint cancel = 0;
+  g_autoptr (GError) error = NULL;
+  run->backend->run (run->engine, run->samples + first * run->net->model->geometry.frames, n,
+                     run->outputs + first, &cancel, &error);
+  g_assert_no_error (error);
+}
+
+/* ---- comparisons ---- */
+
+static gdouble
+distance (const float *a, const float *b, guint n)
+{
+  gdouble difference = 0, norm = 0;
+  for (guint i = 0; i < n; i++) {
+    difference += ((gdouble)a[i] - b[i]) * ((gdouble)a[i] - b[i]);
+    norm += (gdouble)b[i] * b[i];
+  }
+  return sqrt (difference / norm);
+}
+
+static void
+expect_near (const char *what, gdouble found, gdouble bound)
+{
+  g_test_message ("%s: %.2e, bound %.0e", what, found, bound);
+  if (!(found <= bound))
+    g_test_fail ();
+}
+
+static const struct {
+  CgPrecision precision;
+  gdouble bound;
+} precisions[] = {
+  { CG_PRECISION_FP16, 8e-4 },
+  { CG_PRECISION_BF16, 6e-3 },
+  { CG_PRECISION_FP32, 1e-5 },
+};
+
+/* Against the reference in double. */
+static void
+check_reference (const Run *run, guint window, gdouble bound)
+{
+  const CgGeometry *g = &run->net->model->geometry;
+  const gsize size = (gsize)3 * g->image * g->image;
+  g_autofree guint8 *frames = g_malloc (size * g->frames);
+  g_autofree float *features = g_new (float, g->width);
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < g->frames; i++)
+    cg_generate_frame (SEED, window, i, g->image, frames + i * size);
+  g_autofree CgReferenceOutputs *expected =
+      cg_reference_run (run->net->network, &run->net->model->input, frames, &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < g->width; i++)
+    features[i] = (float)expected->features[i];
+  expect_near (run->backend->describe (run->engine),
+               distance (run->outputs[window]->features, features, g->width), bound);
+}
+
+/* ---- tests ---- */
+
+static void
+check_heads (guint heads, guint head_width, guint image)
+{
+  Net net;
+  Run run;
+
+  net_heads (&net, heads, head_width, image);
+  for (guint p = 0; p < (asked_for ("short") ? 1 : G_N_ELEMENTS (precisions)); p++) {
+    run_open (&run, &net, cg_backend_cuda (), precisions[p].precision, 3);
+    run_go (&run, 0, 3);
+    check_reference (&run, 0, precisions[p].bound);
+    check_reference (&run, 2, precisions[p].bound);
+    run_close (&run);
+  }
+  net_clear (&net);
+}
+
+static void
+test_parity (void)
+{
+  if (skipped ())
+    return;
+  check_heads (2, 24, 48);
+  check_heads (1, 64, 32);
+}
+
+static void
+test_batches (void)
+{
+  const guint most = asked_for ("short") ? 5 : 9;
+  CgOutputs *alone[MOST_WINDOWS];
+  Net net;
+  Run run;
+
+  if (skipped ())
+    return;
+  net_heads (&net, 2, 24, 32);
+  run_open (&run, &net, cg_backend_cuda (), CG_PRECISION_FP16, most);
+  const guint width = net.model->geometry.width;
+  for (guint w = 0; w < most; w++) {
+    run_go (&run, w, 1);
+    alone[w] = cg_outputs_new (&net.model->geometry, FALSE);
+    memcpy (alone[w]->features, run.outputs[w]->features, width * sizeof (float));
+  }
+  /* Other batch sizes may be computed in other ways: as near as the precision is. */
+  for (guint n = 2; n <= most; n++) {
+    run_go (&run, 0, n);
+    for (guint w = 0; w < n; w++)
+      expect_near ("a window in a batch and alone",
+                   distance (run.outputs[w]->features, alone[w]->features, width), 1e-3);
+  }
+  /* The same batch again: the same bits. */
+  memcpy (alone[1]->features, run.outputs[1]->features, width * sizeof (float));
+  run_go (&run, 0, most);
+  g_assert_cmpint (memcmp (alone[1]->features, run.outputs[1]->features, width * sizeof (float)),
+                   ==, 0);
+  for (guint w = 0; w < most; w++)
+    g_free (alone[w]);
+  run_close (&run);
+  net_clear (&net);
+}
+
+/* Two clients of one engine: its queue, its batches, and a flush while it runs. */
+static void
+test_clients (void)
+{
+  g_autoptr (GError) error = NULL;
+  const CgEngineOptions options = { .device = CG_DEVICE_CUDA };
+  guint8 pixels[64 * 64 * 3];
+  const CgFrame frame = { .format = CG_FORMAT_RGB,
+                          .width = 64,
+                          .height = 64,
+                          .plane = { pixels },
+                          .stride = { 192 },
+                          .full_range = TRUE };
+  Net net;
+
+  if (skipped ())
+    return;
+  net_preset (&net, "tiny");
+  CgEngine *engine =
+      cg_engine_new_with_backend (cg_backend_cuda (), net.model, net.network, &options, &error);
+  g_assert_no_error (error);
+  CgClient *clients[2] = { cg_client_new (engine), cg_client_new (engine) };
+  for (guint i = 0; i < 12; i++) {
+    CgSample *samples[CG_MAX_FRAMES];
+    memset (pixels, (gint)(i / 2), sizeof pixels);
+    g_autoptr (CgSample) sample = cg_sample_new (engine, &frame, &error);
+    g_assert_no_error (error);
+    for (guint s = 0; s < net.model->geometry.frames; s++)
+      samples[s] = sample;
+    cg_client_submit (clients[i % 2],
+                      cg_window_new (samples, net.model->geometry.frames, NULL, NULL));
+  }
+  float first[2];
+  for (guint i = 0; i < 12; i++) {
+    g_autoptr (CgWindow) window = cg_client_pop (clients[i % 2], -1);
+    g_assert_nonnull (window);
+    g_assert_no_error (window->error);
+    g_assert_true (isfinite (window->outputs->logits[0]));
+    first[i % 2] = window->outputs->logits[0];
+    if (i % 2) /* both clients sent the same pictures */
+      g_assert_cmpfloat (fabsf (first[0] - first[1]), <=, 1e-2f * (1 + fabsf (first[0])));
+  }
+  cg_client_flush (clients[0]);
+  cg_client_free (clients[0]);
+  cg_client_free (clients[1]);
+  cg_engine_unref (engine);
+  net_clear (&net);
+}
+
+/* ---- the full-size networks, against the CPU engine in fp32 ---- */
+
+static guint
+argmax (const float *values, guint n)
+{
+  guint best = 0;
+  for (guint i = 1; i < n; i++)
+    best = values[i] > values[best] ? i : best;
+  return best;
+}
+
+static void
+check_full (const char *preset, CgPrecision precision, gdouble bound, guint windows)
+{
+  Net net;
+  Run gpu, cpu;
+  gdouble worst = 0;
+  guint same = 0;
+
+  net_preset (&net, preset);
+  const CgGeometry *g = &net.model->geometry;
+  run_open (&gpu, &net, cg_backend_cuda (), precision, 8);
+  run_open (&cpu, &net, cg_backend_cpu (), CG_PRECISION_FP32, 8);
+  for (guint first = 0; first < windows; first += 8) {
+    const guint n = MIN (8, windows - first);
+    put_windows (&gpu, first);
+    put_windows (&cpu, first);
+    run_go (&gpu, 0, n);
+    run_go (&cpu, 0, n);
+    for (guint w = 0; w < n; w++) {
+      const float *a = gpu.outputs[w]->logits, *b = cpu.outputs[w]->logits;
+      const guint cities = g->labels[CG_CITY], expected = argmax (b, cities);
+      worst = MAX (worst, distance (gpu.outputs[w]->features, cpu.outputs[w]->features, g->width));
+      if (argmax (a, cities) == expected)
+        same++;
+      else
+        g_test_message ("%s, window %u: city %u and %u are near, %g and %g", preset, first + w,
+                        argmax (a, cities), expected, b[argmax (a, cities)], b[expected]);
+    }
+  }
+  g_autofree char *what =
+      g_strdup_printf ("%s, %s, worst of %u", preset, gpu.backend->describe (gpu.engine), windows);
+  expect_near (what, worst, bound);
+  g_test_message ("%s: the same city in %u of %u windows", preset, same, windows);
+  if (same < ceil (0.995 * windows))
+    g_test_fail ();
+  run_close (&gpu);
+  run_close (&cpu);
+  net_clear (&net);
+}
+
+static void
+test_full (void)
+{
+  const char *text = g_getenv ("CG_TEST_WINDOWS");
+  const guint windows = text ? (guint)MAX (1, atoi (text)) : 100;
+
+  if (skipped ())
+    return;
+  if (!asked_for ("full")) {
+    g_test_skip ("CG_TEST_DEVICE=full asks for it");
+    return;
+  }
+  check_full ("small-16", CG_PRECISION_FP16, 8e-4, windows);
+  check_full ("small-6", CG_PRECISION_FP16, 8e-4, 8);
+  check_full ("base", CG_PRECISION_FP16, 8e-4, 8);
+  check_full ("small-16", CG_PRECISION_BF16, 6e-3, 8);
+  check_full ("small-16", CG_PRECISION_FP32, 1e-5, 8);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_test_init (&argc, &argv, NULL);
+#ifdef CG_TEST_FAKES
+  cg_fake_emulate ();
+  cg_cuda_use_module (cg_cuda_module ());
+#endif
+  if (!cg_cuda_probe (&error))
+    no_device = error->message;
+  g_test_add_func ("/cuda/device/parity", test_parity);
+  g_test_add_func ("/cuda/device/batches", test_batches);
+  g_test_add_func ("/cuda/device/clients", test_clients);
+  g_test_add_func ("/cuda/device/full", test_full);
+  return g_test_run ();
+}

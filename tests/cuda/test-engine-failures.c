@@ -1,0 +1,244 @@
+/* The CUDA engine over fakes that fail: each call once, each call as the first of a lost device, each piece of work on
+ * the device. What must come of it: an error that says something, or success with the right answers; nothing leaked,
+ * nothing freed twice, no fault; and after an error that is not a loss the engine still works.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include <string.h>
+
+#include "fake/engine.h"
+
+static CgFakeModel model; /* the smallest */
+static CgOutputs *expected;
+
+static const CgCudaOptions plain = { .precision = CG_CUDA_PRECISION_FP16,
+                                     .no_tuning = true,
+                                     .chunk = 1 };
+static const CgCudaOptions wide = { .precision = CG_CUDA_PRECISION_FP32,
+                                    .no_tuning = true,
+                                    .chunk = 2 };
+static const CgCudaOptions tuned = { .precision = CG_CUDA_PRECISION_BF16, .chunk = 1 };
+
+static void
+expect_error (const CgCudaError *error)
+{
+  g_assert_cmpint (error->status, !=, CG_CUDA_OK);
+  g_assert_cmpstr (error->message, !=, "");
+  g_assert_true (g_utf8_validate (error->message, -1, NULL));
+}
+
+/* As near as one way to compute is to another. */
+static void
+expect_answers (const CgFakeEngine *engine)
+{
+  const guint n = model.geometry.width;
+  g_autofree gdouble *values = g_new (gdouble, n);
+  for (guint i = 0; i < n; i++)
+    values[i] = expected->features[i];
+  g_assert_cmpfloat (cg_fake_distance (engine->outputs[0]->features, values, n), <=, 1e-2);
+}
+
+/* Opens, fills samples, runs two batches and closes, as the settings let it. */
+static void
+live (const CgCudaOptions *options)
+{
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+
+  if (!cg_fake_engine_open (&engine, &model, options, 1, &error)) {
+    expect_error (&error);
+    return;
+  }
+  for (guint run = 0; run < 2; run++) {
+    error = (CgCudaError){ 0 };
+    if (cg_fake_engine_run (&engine, 1, &error)) {
+      expect_answers (&engine);
+      continue;
+    }
+    expect_error (&error);
+    if (error.status == CG_CUDA_LOST) { /* and it stays so, without a call of the device */
+      const guint64 calls = cg_fake_calls ();
+      g_assert_false (cg_fake_engine_run (&engine, 1, &error));
+      g_assert_cmpint (error.status, ==, CG_CUDA_LOST);
+      g_assert_false (cg_fake_engine_put (&engine, engine.samples[0], 0, 0, &error));
+      g_assert_cmpint (error.status, ==, CG_CUDA_LOST);
+      g_assert_cmpuint (cg_fake_calls (), ==, calls);
+      break;
+    }
+    /* A run that failed in itself: the next one works. */
+    error = (CgCudaError){ 0 };
+    if (!cg_fake_engine_run (&engine, 1, &error))
+      g_error ("after a failure: %s", error.message);
+    expect_answers (&engine);
+  }
+  cg_fake_engine_close (&engine);
+}
+
+typedef enum { FAIL, LOSE, LOSE_WORK } How;
+
+/* Fails the @step-th, 2 @step-th, ... until the end of the life. */
+static void
+fail_each (const CgCudaOptions *options, How how, guint step)
+{
+  guint tried = 0;
+  for (guint64 at = 1;; at += step, tried++) {
+    cg_fake_settings.seed = (guint)at;
+    if (how == FAIL)
+      cg_fake_settings.fail_at = at;
+    else if (how == LOSE)
+      cg_fake_settings.lose_at = at;
+    else
+      cg_fake_settings.lose_op_at = at;
+    live (options);
+    const gboolean struck = cg_fake_fail_name () != NULL;
+    g_autofree char *faults = cg_fake_faults ();
+    g_autofree char *leaks = cg_fake_leaks ();
+    if (*faults || *leaks)
+      g_error ("failure %" G_GUINT64_FORMAT " (%s): faults \"%s\", leaks \"%s\"", at,
+               cg_fake_fail_name (), faults, leaks);
+    cg_fake_reset ();
+    if (!struck)
+      break;
+  }
+  g_test_message ("%u lives", tried);
+}
+
+static void
+test_calls_fail (void)
+{
+  fail_each (&plain, FAIL, 1);
+}
+
+static void
+test_calls_fail_fp32 (void)
+{
+  fail_each (&wide, FAIL, 3);
+}
+
+static void
+test_calls_fail_tuning (void)
+{
+  fail_each (&tuned, FAIL, 41);
+}
+
+static void
+test_device_lost (void)
+{
+  fail_each (&plain, LOSE, 2);
+}
+
+static void
+test_work_lost (void)
+{
+  fail_each (&plain, LOSE_WORK, 1);
+}
+
+static void
+test_work_lost_tuning (void)
+{
+  fail_each (&tuned, LOSE_WORK, 37);
+}
+
+/* ---- machines that can't ---- */
+
+static void
+expect_refusal (CgCudaStatus status, const char *part)
+{
+  CgCudaError error = { 0 };
+  CgFakeEngine engine;
+
+  g_assert_false (cg_fake_engine_open (&engine, &model, &plain, 1, &error));
+  g_test_message ("%s", error.message);
+  g_assert_cmpint (error.status, ==, status);
+  g_assert_nonnull (strstr (error.message, part));
+  error = (CgCudaError){ 0 };
+  if (status != CG_CUDA_MEMORY) {
+    g_assert_false (cg_cuda_module ()->probe (0, &error));
+    g_assert_cmpint (error.status, ==, status);
+  }
+  cg_fake_expect_clean ();
+}
+
+static void
+test_refusals (void)
+{
+  cg_fake_settings.devices = 0;
+  expect_refusal (CG_CUDA_ABSENT, "no NVIDIA GPU");
+  cg_fake_settings.devices = -1;
+  expect_refusal (CG_CUDA_UNSUPPORTED, "driver is too old");
+  cg_fake_settings.capability = 70;
+  expect_refusal (CG_CUDA_UNSUPPORTED, "Fake GPU 0");
+  cg_fake_settings.memory = 40 << 20;
+  cg_fake_settings.memory = 1 << 20;
+  expect_refusal (CG_CUDA_MEMORY, "too little memory");
+
+  CgCudaError error = { 0 };
+  CgCudaOptions second = plain;
+  CgFakeEngine engine;
+  second.device = 1;
+  g_assert_false (cg_fake_engine_open (&engine, &model, &second, 1, &error));
+  g_assert_cmpint (error.status, ==, CG_CUDA_ABSENT);
+  g_assert_true (cg_cuda_module ()->probe (0, &error));
+  cg_fake_expect_clean ();
+}
+
+/* Less and less memory: it works in smaller chunks, or says that memory is short. */
+static void
+test_memory (void)
+{
+  CgCudaOptions large = plain;
+  guint opened = 0, refused = 0;
+
+  large.chunk = 32;
+  for (gsize memory = 34 << 20; memory > 31 << 20; memory -= 256 << 10) {
+    CgFakeEngine engine;
+    CgCudaError error = { 0 };
+
+    cg_fake_settings.memory = memory;
+    if (cg_fake_engine_open (&engine, &model, &large, 1, &error)) {
+      opened++;
+      if (!cg_fake_engine_run (&engine, 1, &error))
+        g_error ("%s", error.message);
+      expect_answers (&engine);
+      cg_fake_engine_close (&engine);
+    } else {
+      refused++;
+      g_assert_cmpint (error.status, ==, CG_CUDA_MEMORY);
+      g_assert_cmpstr (error.message, !=, "");
+    }
+    cg_fake_expect_clean ();
+  }
+  g_test_message ("%u opened, %u refused", opened, refused);
+  g_assert_cmpuint (opened, >, 0);
+  g_assert_cmpuint (refused, >, 0);
+}
+
+int
+main (int argc, char **argv)
+{
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+
+  g_test_init (&argc, &argv, NULL);
+  cg_fake_emulate ();
+  cg_fake_model_new (&model, 2, 24, 2, 1);
+  if (!cg_fake_engine_open (&engine, &model, &plain, 1, &error) ||
+      !cg_fake_engine_run (&engine, 1, &error))
+    g_error ("%s", error.message);
+  expected = cg_fake_outputs_copy (&model, engine.outputs[0]);
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+
+  g_test_add_func ("/cuda/failures/calls", test_calls_fail);
+  g_test_add_func ("/cuda/failures/calls-fp32", test_calls_fail_fp32);
+  g_test_add_func ("/cuda/failures/calls-tuning", test_calls_fail_tuning);
+  g_test_add_func ("/cuda/failures/device-lost", test_device_lost);
+  g_test_add_func ("/cuda/failures/work-lost", test_work_lost);
+  g_test_add_func ("/cuda/failures/work-lost-tuning", test_work_lost_tuning);
+  g_test_add_func ("/cuda/failures/refusals", test_refusals);
+  g_test_add_func ("/cuda/failures/memory", test_memory);
+  const int result = g_test_run ();
+  g_free (expected);
+  cg_fake_model_clear (&model);
+  return result;
+}
