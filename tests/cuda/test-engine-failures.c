@@ -14,6 +14,10 @@ static CgOutputs *expected;
 static const CgCudaOptions plain = { .precision = CG_CUDA_PRECISION_FP16,
                                      .no_tuning = true,
                                      .chunk = 1 };
+/* Without the look for overflow, so that a life is short. */
+static const CgCudaOptions brief = { .precision = CG_CUDA_PRECISION_BF16,
+                                     .no_tuning = true,
+                                     .chunk = 2 };
 static const CgCudaOptions wide = { .precision = CG_CUDA_PRECISION_FP32,
                                     .no_tuning = true,
                                     .chunk = 2 };
@@ -106,37 +110,43 @@ fail_each (const CgCudaOptions *options, How how, guint step)
 static void
 test_calls_fail (void)
 {
-  fail_each (&plain, FAIL, 1);
+  fail_each (&brief, FAIL, 1);
+}
+
+static void
+test_calls_fail_fp16 (void)
+{
+  fail_each (&plain, FAIL, 7);
 }
 
 static void
 test_calls_fail_fp32 (void)
 {
-  fail_each (&wide, FAIL, 3);
+  fail_each (&wide, FAIL, 7);
 }
 
 static void
 test_calls_fail_tuning (void)
 {
-  fail_each (&tuned, FAIL, 41);
+  fail_each (&tuned, FAIL, 101);
 }
 
 static void
 test_device_lost (void)
 {
-  fail_each (&plain, LOSE, 2);
+  fail_each (&brief, LOSE, 2);
 }
 
 static void
 test_work_lost (void)
 {
-  fail_each (&plain, LOSE_WORK, 1);
+  fail_each (&brief, LOSE_WORK, 1);
 }
 
 static void
 test_work_lost_tuning (void)
 {
-  fail_each (&tuned, LOSE_WORK, 37);
+  fail_each (&tuned, LOSE_WORK, 101);
 }
 
 /* ---- machines that can't ---- */
@@ -230,6 +240,7 @@ main (int argc, char **argv)
   cg_fake_expect_clean ();
 
   g_test_add_func ("/cuda/failures/calls", test_calls_fail);
+  g_test_add_func ("/cuda/failures/calls-fp16", test_calls_fail_fp16);
   g_test_add_func ("/cuda/failures/calls-fp32", test_calls_fail_fp32);
   g_test_add_func ("/cuda/failures/calls-tuning", test_calls_fail_tuning);
   g_test_add_func ("/cuda/failures/device-lost", test_device_lost);

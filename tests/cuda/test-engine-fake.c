@@ -100,6 +100,7 @@ check_parity (guint heads, guint head_width, guint tokens_side)
 
     cg_fake_settings.capability = runs[i].capability;
     cg_fake_settings.seed = i;
+    cg_fake_settings.strict_c = i % 3 == 0;
     open_engine (&engine, &here, &options, 3);
     run_engine (&engine, 3);
     g_autofree char *what =

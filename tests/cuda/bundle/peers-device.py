@@ -17,6 +17,7 @@ import contextlib
 import gc
 import importlib.util
 import json
+import os
 import sys
 import time
 
@@ -137,6 +138,7 @@ def torch_peers(torch_side: Torch, quick: bool) -> dict:
 
 def jax_peer(geometry: dict, torch_side: Torch, inputs: list, repeats: int) -> dict:
     """The same encoder in JAX, attention by cuDNN; host clock, because JAX shows no events."""
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # PyTorch holds memory, too
     import jax
     import jax.numpy as jnp
 
