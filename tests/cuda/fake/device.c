@@ -265,7 +265,8 @@ cg_fake_context_free (gpointer context)
 static CUresult
 push_current (CUcontext context)
 {
-  CG_FAKE_CALL_AS (CUDA_ERROR_UNKNOWN, CUDA_ERROR_ILLEGAL_ADDRESS);
+  /* Never fails with a context that is there, not even with one that is lost. */
+  CG_FAKE_RELEASE ();
   if (!context || depth == MAX_DEPTH)
     return CUDA_ERROR_INVALID_CONTEXT;
   stack[depth++] = context;
