@@ -173,13 +173,3 @@ def test_launch_line(tmp_path, number):
     assert result.returncode == 0 and "ERROR" not in result.stdout + result.stderr, f"{line}\n{result.stdout}{result.stderr}"
     if "places.mkv" in line:
         assert (tmp_path / "places.mkv").stat().st_size > 10_000
-
-
-def test_make_overlay_picture(tmp_path):
-    """The picture of the README can be made again."""
-    script = Path(__file__).with_name("make_overlay_picture.py")
-    path = tmp_path / "overlay.png"
-    subprocess.run([sys.executable, str(script), str(path)], env={**os.environ, **environment()}, check=True, timeout=120)
-    assert path.stat().st_size <= 150_000
-    with Image.open(path) as image:
-        assert image.size == (960, 540)
