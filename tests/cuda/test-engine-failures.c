@@ -80,12 +80,20 @@ live (const CgCudaOptions *options)
 
 typedef enum { FAIL, LOSE, LOSE_WORK } How;
 
+/* With the sanitizers a life takes many times as long: every so many-th failure. A prime, so that all kinds of calls have
+ * their turn. */
+#ifdef __SANITIZE_ADDRESS__
+#define SPARSELY 11
+#else
+#define SPARSELY 1
+#endif
+
 /* Fails the @step-th, 2 @step-th, ... until the end of the life. */
 static void
 fail_each (const CgCudaOptions *options, How how, guint step)
 {
   guint tried = 0;
-  for (guint64 at = 1;; at += step, tried++) {
+  for (guint64 at = 1;; at += step * SPARSELY, tried++) {
     cg_fake_settings.seed = (guint)at;
     if (how == FAIL)
       cg_fake_settings.fail_at = at;
