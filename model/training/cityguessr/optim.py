@@ -16,10 +16,11 @@ from .options import one_of, within
 class OptimizerOptions:
     """The ``[optimizer]`` table of a recipe."""
 
-    kind: str = "adam"  # adam, adamw
+    kind: str = "adam"  # adam, adamw, muon
     learning_rate: float = 1e-3
     encoder_rate: float = 1.0  # factor of the learning rate for the encoder
     betas: tuple[float, float] = (0.9, 0.999)
+    momentum: float = 0.95  # Muon's
     weight_decay: float = 0.0  # of matrices; biases and norms have none
     clip_norm: float = 0.0  # of the whole gradient; 0: not clipped
     schedule: str = "constant"  # constant, cosine, linear; after the warm-up
@@ -28,7 +29,7 @@ class OptimizerOptions:
     ema: float = 0.0  # decay of the moving average that is validated and exported; 0: none
 
     def check(self) -> None:
-        one_of("kind", self.kind, ("adam", "adamw"))
+        one_of("kind", self.kind, ("adam", "adamw", "muon"))
         one_of("schedule", self.schedule, ("constant", "cosine", "linear"))
         within("learning_rate", self.learning_rate, 0, 10)
         within("encoder_rate", self.encoder_rate, 0, 100)
@@ -37,8 +38,8 @@ class OptimizerOptions:
         for name in ("warmup", "final_rate"):
             within(name, getattr(self, name), 0, 1)
         within("ema", self.ema, 0, 0.999999)
-        for beta in self.betas:
-            within("betas", beta, 0, 0.999999)
+        for beta in (*self.betas, self.momentum):
+            within("betas and momentum", beta, 0, 0.999999)
         if self.kind == "adam" and self.weight_decay:
             raise ValueError("weight_decay: Adam's is not what is meant by it; take kind = 'adamw'")
 
@@ -46,21 +47,59 @@ class OptimizerOptions:
 _ENCODER = ("patch_embed.", "blocks.")
 
 
-def make_optimizer(model: nn.Module, options: OptimizerOptions) -> torch.optim.Optimizer:
+class Muon:
+    """Muon (Jordan et al., 2024; its steps as large as AdamW's: Liu et al., arXiv 2502.16982) for the matrices of the
+    blocks, AdamW for all else: @parts, behind that part of an optimiser's interface which the trainer uses."""
+
+    def __init__(self, matrices: list[dict], others: list[dict], options: OptimizerOptions):
+        rate = options.learning_rate
+        self.parts = (
+            torch.optim.Muon(matrices, lr=rate, momentum=options.momentum, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(others, lr=rate, betas=options.betas, fused=True),
+        )
+
+    @property
+    def param_groups(self) -> list[dict]:
+        return [group for part in self.parts for group in part.param_groups]
+
+    def step(self) -> None:
+        for part in self.parts:
+            part.step()
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for part in self.parts:
+            part.zero_grad(set_to_none)
+
+    def state_dict(self) -> dict:
+        return {"parts": [part.state_dict() for part in self.parts]}
+
+    def load_state_dict(self, state: dict) -> None:
+        for part, one in zip(self.parts, state["parts"], strict=True):
+            part.load_state_dict(one)
+
+
+def make_optimizer(model: nn.Module, options: OptimizerOptions) -> torch.optim.Optimizer | Muon:
     """Groups by (encoder or not, decayed or not); each remembers its factor of the learning rate."""
-    groups: dict[tuple[bool, bool], list[Tensor]] = {}
+    groups: dict[tuple[bool, bool, bool], list[Tensor]] = {}
     for name, parameter in model.named_parameters():
-        groups.setdefault((name.startswith(_ENCODER), parameter.ndim > 1), []).append(parameter)
-    parameters = [
-        {
-            "params": some,
-            "weight_decay": options.weight_decay if matrices else 0.0,
-            "factor": options.encoder_rate if encoder else 1.0,
-        }
-        for (encoder, matrices), some in groups.items()
-    ]
+        muon = options.kind == "muon" and name.startswith("blocks.") and parameter.ndim == 2
+        groups.setdefault((muon, name.startswith(_ENCODER), parameter.ndim > 1), []).append(parameter)
+
+    def parameters(of_muon: bool) -> list[dict]:
+        return [
+            {
+                "params": some,
+                "weight_decay": options.weight_decay if matrices else 0.0,
+                "factor": options.encoder_rate if encoder else 1.0,
+            }
+            for (muon, encoder, matrices), some in groups.items()
+            if muon == of_muon
+        ]
+
+    if options.kind == "muon":
+        return Muon(parameters(True), parameters(False), options)
     kind = torch.optim.Adam if options.kind == "adam" else torch.optim.AdamW
-    return kind(parameters, lr=options.learning_rate, betas=options.betas, fused=True)
+    return kind(parameters(False), lr=options.learning_rate, betas=options.betas, fused=True)
 
 
 def rate(options: OptimizerOptions, step: int, steps: int) -> float:

@@ -172,6 +172,33 @@ def test_groups_of_the_optimiser():
     assert len(seen) == len(list(model.parameters()))
 
 
+def test_muon_takes_the_matrices_of_the_blocks():
+    model = CityGuessr(preset("tiny", labels=(3, 3, 2, 2), scene=(), text=()))
+    options = OptimizerOptions("muon", 1e-2, encoder_rate=0.1, weight_decay=0.05)
+    optimizer = make_optimizer(model, options)
+    assert set_rate(optimizer, options, 0, 10) == 1e-2
+    muon, adamw = ({id(p) for g in part.param_groups for p in g["params"]} for part in optimizer.parts)
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    for name, parameter in model.named_parameters():
+        matrix = name.startswith("blocks.") and name.endswith(".weight") and ".norm" not in name
+        assert (id(parameter) in muon, id(parameter) in adamw) == (matrix, not matrix), name
+        parameter.grad = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+    optimizer.step()
+    for name, parameter in model.named_parameters():
+        if id(parameter) in muon:
+            # A step is the nearest orthogonal matrix, to within Newton and Schulz's five iterations, times
+            # 0.2 sqrt (the longer side) and the learning rate; the weights decay by their share before it.
+            step = (before[name] * (1 - 1e-3 * 0.05) - parameter.detach()) / (1e-3 * 0.2 * max(parameter.shape) ** 0.5)
+            singular = torch.linalg.svdvals(step.double())
+            assert 0.3 < singular.min() and singular.max() < 1.3, (name, singular)
+    optimizer.zero_grad(set_to_none=True)
+    assert all(parameter.grad is None for parameter in model.parameters())
+    other = make_optimizer(model, options)
+    other.load_state_dict(optimizer.state_dict())
+    for one, two in zip(optimizer.parts, other.parts):
+        assert str(one.state_dict()) == str(two.state_dict())
+
+
 def test_moving_average_by_hand():
     model = torch.nn.Linear(1, 1, bias=False)
     model.weight.data.fill_(0)
