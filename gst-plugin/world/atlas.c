@@ -690,36 +690,3 @@ cg_atlas_names (const CgAtlas *atlas)
     g_string_append_printf (names, "%s%s", i > 0 ? ", " : "", cg_atlas_get (atlas, i)->label);
   return g_string_free (names, FALSE);
 }
-
-gchar *
-cg_atlas_to_json (const CgAtlas *atlas)
-{
-  const CgPlaces *places = cg_places_cityguessr68k ();
-  GString *out = g_string_new ("[");
-
-  for (guint i = 0; i < atlas->cities->len; i++) {
-    const CgCity *city = cg_atlas_get (atlas, i);
-    static const gchar *const names[] = { "city", "state", "country", "continent" };
-    const CgPlace *place = NULL;
-
-    g_string_append (out, i > 0 ? ",\n {" : "\n {");
-    for (CgLevel level = CG_CITY; level <= CG_CONTINENT; level++) {
-      place =
-          cg_places_get (places, level, cg_places_ancestor (places, CG_CITY, city->place, level));
-      g_string_append_printf (out, "\"%s\": ", names[level]);
-      cg_json_append_string (out, place->label);
-      g_string_append (out, ", ");
-      if (level == CG_COUNTRY)
-        g_string_append_printf (out, "\"country_code\": \"%s\", ", place->code);
-    }
-    place = cg_places_get (places, CG_CITY, city->place);
-    g_string_append (out, "\"latitude\": ");
-    cg_json_append_number (out, place->latitude);
-    g_string_append (out, ", \"longitude\": ");
-    cg_json_append_number (out, place->longitude);
-    g_string_append_printf (out, ", \"koppen\": \"%s\", \"held_out\": %s}", city->koppen,
-                            city->held_out ? "true" : "false");
-  }
-  g_string_append (out, "\n]\n");
-  return g_string_free (out, FALSE);
-}

@@ -223,10 +223,6 @@ const CgCity *cg_atlas_find (const CgAtlas *atlas, const gchar *name);
 /** cg_atlas_names: (transfer full): all labels, with commas between them, for messages. */
 gchar *cg_atlas_names (const CgAtlas *atlas);
 
-/** cg_atlas_to_json: (transfer full): the list of cities for programs: an array of objects with
- * city, state, country, country_code, continent, latitude, longitude, koppen, held_out. */
-gchar *cg_atlas_to_json (const CgAtlas *atlas);
-
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CgAtlas, cg_atlas_free)
 
 G_END_DECLS

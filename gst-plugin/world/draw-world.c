@@ -1,18 +1,27 @@
 /* Pictures of the drawn world for programs that train on it.
  *
- *   draw-world --list               the cities, as JSON
+ *   draw-world --list               the cities, as a JSON array of objects with city, state, country,
+ *                                   country_code, continent, latitude, longitude, koppen, held_out, scene
  *   draw-world [--aspect=16:9]      pictures, for lines of standard input:
  *
  *     CITY <tab> SEED <tab> TIME_NS <tab> WIDTH <tab> HEIGHT
  *
- * Each line gives WIDTH * HEIGHT * 3 bytes on standard output (R, G, B, row by row), at once and in
- * order. --aspect: the shape that the picture is squeezed from; without it pixels are square. What is
- * wrong with a line is said on standard error, and ends the program with status 2.
+ *   draw-world --scenes             what drives show (scenes.h), for lines of standard input:
+ *
+ *     CITY <tab> SEED
+ *
+ * A line for a picture gives WIDTH * HEIGHT * 3 bytes on standard output (R, G, B, row by row), at once
+ * and in order. --aspect: the shape that the picture is squeezed from; without it pixels are square. A
+ * line for --scenes gives a line of 16 probabilities with spaces between them; a city's "scene" is the
+ * mean of many drives. What is wrong with a line is said on standard error, and ends the program with
+ * status 2.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "draw.h"
+#include "model/json.h"
 #include "scene/art.h"
+#include "scenes.h"
 
 #include <gio/gio.h>
 #include <stdio.h>
@@ -27,26 +36,40 @@ typedef struct {
   guint64 width, height;
 } Request;
 
-static gboolean
-parse_request (gchar *line, Request *request)
+/* The fields of a line, of which there must be as many as @names; those of a drive are read. */
+static gchar **
+split_line (gchar *line, guint n, const gchar *names, Request *request)
 {
   g_auto (GStrv) fields = g_strsplit (g_strchomp (line), "\t", 0);
   g_autofree gchar *known = NULL;
   g_autoptr (GError) error = NULL;
 
-  if (g_strv_length (fields) != 5) {
-    g_printerr ("“%s”: expected CITY, SEED, TIME_NS, WIDTH and HEIGHT with tabs between them\n",
-                line);
-    return FALSE;
+  if (g_strv_length (fields) != n) {
+    g_printerr ("“%s”: expected %s with tabs between them\n", line, names);
+    return NULL;
   }
   request->city = cg_atlas_find (cg_atlas_built_in (), fields[0]);
   if (request->city == NULL) {
     known = cg_atlas_names (cg_atlas_built_in ());
     g_printerr ("“%s”: there is no such city. There are: %s\n", fields[0], known);
-    return FALSE;
+    return NULL;
   }
-  if (!g_ascii_string_to_unsigned (fields[1], 10, 0, G_MAXUINT64, &request->seed, &error) ||
-      !g_ascii_string_to_unsigned (fields[2], 10, 0, G_MAXINT64, &request->time, &error) ||
+  if (!g_ascii_string_to_unsigned (fields[1], 10, 0, G_MAXUINT64, &request->seed, &error)) {
+    g_printerr ("“%s”: %s\n", line, error->message);
+    return NULL;
+  }
+  return g_steal_pointer (&fields);
+}
+
+static gboolean
+parse_request (gchar *line, Request *request)
+{
+  g_auto (GStrv) fields = split_line (line, 5, "CITY, SEED, TIME_NS, WIDTH and HEIGHT", request);
+  g_autoptr (GError) error = NULL;
+
+  if (fields == NULL)
+    return FALSE;
+  if (!g_ascii_string_to_unsigned (fields[2], 10, 0, G_MAXINT64, &request->time, &error) ||
       !g_ascii_string_to_unsigned (fields[3], 10, 1, CG_WORLD_SIZE_MAX, &request->width, &error) ||
       !g_ascii_string_to_unsigned (fields[4], 10, 1, CG_WORLD_SIZE_MAX, &request->height, &error)) {
     g_printerr ("“%s”: %s\n", line, error->message);
@@ -79,6 +102,74 @@ answer (CgWorld *world, const Request *request, gdouble aspect)
   return TRUE;
 }
 
+static void
+append_numbers (GString *out, const gdouble *values, const gchar *between)
+{
+  for (guint i = 0; i < CG_SCENES; i++) {
+    g_string_append (out, i > 0 ? between : "");
+    cg_json_append_number (out, values[i]);
+  }
+}
+
+static gboolean
+tell_scenes (gchar *line)
+{
+  Request request = { 0 };
+  g_auto (GStrv) fields = split_line (line, 2, "CITY and SEED", &request);
+  g_autoptr (GString) out = g_string_new (NULL);
+  gdouble scenes[CG_SCENES];
+  CgDrive drive;
+
+  if (fields == NULL)
+    return FALSE;
+  cg_drive_init (&drive, request.city, request.seed);
+  cg_drive_scenes (&drive, scenes);
+  append_numbers (out, scenes, " ");
+  return puts (out->str) >= 0 && fflush (stdout) == 0;
+}
+
+static void
+append_city (GString *out, const CgCity *city)
+{
+  static const gchar *const names[] = { "city", "state", "country", "continent" };
+  const CgPlaces *places = cg_places_cityguessr68k ();
+  const CgPlace *place = NULL;
+  gdouble scenes[CG_SCENES];
+
+  for (CgLevel level = CG_CITY; level <= CG_CONTINENT; level++) {
+    place = cg_places_get (places, level, cg_places_ancestor (places, CG_CITY, city->place, level));
+    g_string_append_printf (out, "\"%s\": ", names[level]);
+    cg_json_append_string (out, place->label);
+    g_string_append (out, ", ");
+    if (level == CG_COUNTRY)
+      g_string_append_printf (out, "\"country_code\": \"%s\", ", place->code);
+  }
+  place = cg_places_get (places, CG_CITY, city->place);
+  g_string_append (out, "\"latitude\": ");
+  cg_json_append_number (out, place->latitude);
+  g_string_append (out, ", \"longitude\": ");
+  cg_json_append_number (out, place->longitude);
+  g_string_append_printf (out, ", \"koppen\": \"%s\", \"held_out\": %s, \"scene\": [", city->koppen,
+                          city->held_out ? "true" : "false");
+  cg_city_scenes (city, scenes);
+  append_numbers (out, scenes, ", ");
+  g_string_append_c (out, ']');
+}
+
+static void
+list_cities (void)
+{
+  const CgAtlas *atlas = cg_atlas_built_in ();
+  g_autoptr (GString) out = g_string_new ("[");
+
+  for (guint i = 0; i < cg_atlas_count (atlas); i++) {
+    g_string_append (out, i > 0 ? ",\n {" : "\n {");
+    append_city (out, cg_atlas_get (atlas, i));
+    g_string_append_c (out, '}');
+  }
+  puts (g_string_append (out, "\n]")->str);
+}
+
 static gboolean
 parse_aspect (const gchar *text, gdouble *aspect)
 {
@@ -93,10 +184,11 @@ parse_aspect (const gchar *text, gdouble *aspect)
 int
 main (int argc, char **argv)
 {
-  gboolean list = FALSE;
-  g_autofree gchar *aspect_text = NULL, *missing = NULL, *json = NULL;
+  gboolean list = FALSE, scenes = FALSE;
+  g_autofree gchar *aspect_text = NULL, *missing = NULL;
   const GOptionEntry entries[] = {
     { "list", 0, 0, G_OPTION_ARG_NONE, &list, "Print the cities as JSON", NULL },
+    { "scenes", 0, 0, G_OPTION_ARG_NONE, &scenes, "Tell what drives show", NULL },
     { "aspect", 0, 0, G_OPTION_ARG_STRING, &aspect_text, "Shape that pictures are squeezed from",
       "W:H" },
     { NULL },
@@ -119,11 +211,10 @@ main (int argc, char **argv)
     return WRONG;
   }
   if (list) {
-    json = cg_atlas_to_json (cg_atlas_built_in ());
-    fputs (json, stdout);
+    list_cities ();
     return EXIT_SUCCESS;
   }
-  missing = cg_art_missing_fonts ();
+  missing = scenes ? NULL : cg_art_missing_fonts ();
   if (missing != NULL)
     g_printerr (
         "warning: signs are drawn without letters or in the wrong ones; missing fonts: %s\n",
@@ -132,7 +223,8 @@ main (int argc, char **argv)
   while (status == EXIT_SUCCESS && getline (&line, &room, stdin) >= 0) {
     Request request;
 
-    if (!parse_request (line, &request) || !answer (world, &request, aspect))
+    if (scenes ? !tell_scenes (line)
+               : !parse_request (line, &request) || !answer (world, &request, aspect))
       status = WRONG;
   }
   free (line);

@@ -344,6 +344,28 @@ GST_START_TEST (test_program_equals_element)
 }
 GST_END_TEST;
 
+/* A line of 16 numbers for each drive. */
+GST_START_TEST (test_program_tells_scenes)
+{
+  Run run = run_with ("Dubai\t9\nmoscow\t3\n", "--scenes");
+  g_autofree gchar *out = g_strndup (g_bytes_get_data (run.out, NULL), g_bytes_get_size (run.out));
+  g_auto (GStrv) lines = g_strsplit (out, "\n", 0);
+
+  fail_unless_equals_int (run.status, 0);
+  fail_unless_equals_int (g_strv_length (lines), 3); /* the last is empty */
+  for (guint i = 0; i < 2; i++) {
+    g_auto (GStrv) numbers = g_strsplit (lines[i], " ", 0);
+    gdouble sum = 0.0;
+
+    fail_unless_equals_int (g_strv_length (numbers), 16);
+    for (guint k = 0; k < 16; k++)
+      sum += g_ascii_strtod (numbers[k], NULL);
+    fail_unless (sum > 1.0 - 1e-9 && sum < 1.0 + 1e-9, "%s", lines[i]);
+  }
+  run_clear (&run);
+}
+GST_END_TEST;
+
 GST_START_TEST (test_program_errors)
 {
   static const gchar *const lines[][2] = {
@@ -370,7 +392,10 @@ GST_START_TEST (test_program_errors)
   run = run_with ("", "--list");
   fail_unless_equals_int (run.status, 0);
   fail_unless (g_strstr_len (g_bytes_get_data (run.out, NULL), (gssize)g_bytes_get_size (run.out),
-                             "\"held_out\": true") != NULL);
+                             "\"held_out\": true, \"scene\": [") != NULL);
+  run_clear (&run);
+  run = run_with ("Dubai\n", "--scenes");
+  fail_unless_equals_int (run.status, 2);
   run_clear (&run);
 }
 GST_END_TEST;
@@ -392,6 +417,7 @@ world_suite (void)
   tcase_add_test (tc, test_unknown_city);
   tcase_add_test (tc, test_truth_is_told_only_if_asked_for);
   tcase_add_test (tc, test_program_equals_element);
+  tcase_add_test (tc, test_program_tells_scenes);
   tcase_add_test (tc, test_program_errors);
   return s;
 }

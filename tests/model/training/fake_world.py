@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Speaks the protocol of draw-world without drawing a world: each picture is flat, its colour says what was asked.
 
-`crash` in FAKE_WORLD makes it die at the second picture of a request; `scenes` gives the cities scene probabilities.
+`crash` in FAKE_WORLD makes it die at the second picture of a request; `scenes` gives cities and drives scene probabilities.
 """
 
 import json
@@ -21,6 +21,12 @@ def main() -> int:
             for i, city in enumerate(cities):
                 city["scene"] = [0.25 if i <= s < i + 4 else 0.0 for s in range(16)]
         print(json.dumps(cities))
+        return 0
+    if sys.argv[1:] == ["--scenes"]:
+        for line in sys.stdin:
+            city, seed = line.rstrip("\n").split("\t")
+            first = (CITIES.index(city) + int(seed)) % 13
+            print(*[0.4 if s == first else 0.2 if first < s < first + 4 else 0.0 for s in range(16)])
         return 0
     for n, line in enumerate(sys.stdin):
         city, seed, time, width, height = line.rstrip("\n").split("\t")

@@ -103,7 +103,16 @@ def test_scenes(monkeypatch):
     world.list_cities.cache_clear()
     monkeypatch.setenv("FAKE_WORLD", "scenes")
     dataset = open_world()
-    assert dataset.has_scenes and dataset[0].scene.sum() == 1
+    assert dataset.has_scenes and dataset[0].scene.sum() == pytest.approx(1)
+    first = {window.source: window.scene.argmax().item() for window in dataset}
+    assert first["Tokyo/1"] == 1 and first["Lima/0"] == 3 and first["Lima/2"] == 5, "each drive has its own"
+
+
+def test_bad_scenes(tmp_path, monkeypatch):
+    monkeypatch.setenv("FAKE_WORLD", "scenes")
+    few = script(tmp_path / "few", f'#!/bin/sh\nif [ "$1" = --list ]; then exec "{FAKE}" --list; fi\necho 0.5 0.5\n')
+    with pytest.raises(DatasetError, match="expected a line of 16 numbers a drive"):
+        open_world(program=few)
 
 
 def test_a_program_that_dies_is_told_with_its_words(monkeypatch):

@@ -3,8 +3,9 @@
 
 The program is the key ``program``, or the environment's ``CITYGUESSR_DRAW_WORLD``, or
 ``build/gst-plugin/world/draw-world`` of the source tree. ``draw-world --list`` prints its cities: a JSON array of
-objects with ``city`` (a label of CityGuessr68k's tree), ``held_out`` and perhaps ``scene`` (16 probabilities). Else it
-reads lines
+objects with ``city`` (a label of CityGuessr68k's tree), ``held_out`` and perhaps ``scene`` (16 probabilities). If the
+cities have these, ``draw-world --scenes`` answers each line ``CITY <tab> SEED`` with the 16 of that drive. Else it reads
+lines
 
     CITY <tab> SEED <tab> TIME_NS <tab> WIDTH <tab> HEIGHT
 
@@ -118,10 +119,31 @@ def list_cities(program: Path) -> tuple[City, ...]:
     return cities
 
 
+def list_scenes(program: Path, drives: Sequence[tuple[str, int]]) -> list[tuple[float, ...]]:
+    """What each drive shows: 16 probabilities. @drives: city and seed"""
+    lines = "".join(f"{city}\t{seed}\n" for city, seed in drives)
+    try:
+        done = subprocess.run([program, "--scenes"], input=lines.encode(), capture_output=True, timeout=60, check=True)
+        scenes = [tuple(map(float, line.split())) for line in done.stdout.decode().splitlines()]
+        for drive, scene in zip(drives, scenes, strict=True):
+            _check_scene(scene, f"{drive[0]}/{drive[1]}")
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip()
+        raise DatasetError(f"{program} --scenes: exit status {error.returncode}: {said}") from None
+    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
+        raise DatasetError(f"{program} --scenes: expected a line of {SCENES} numbers a drive ({error!r})") from None
+    return scenes
+
+
+def _check_scene(scene: Sequence[float], of: str) -> None:
+    if len(scene) != SCENES or abs(sum(scene) - 1) > 1e-3 or min(scene) < 0:
+        raise ValueError(f"scene of {of!r}: not {SCENES} probabilities")
+
+
 def _city(entry: dict) -> City:
     scene = entry.get("scene")
-    if scene is not None and (len(scene) != SCENES or abs(sum(scene) - 1) > 1e-3 or min(scene) < 0):
-        raise ValueError(f"scene of {entry['city']!r}: not {SCENES} probabilities")
+    if scene is not None:
+        _check_scene(scene, entry["city"])
     if not isinstance(entry["held_out"], bool):
         raise ValueError(f"held_out of {entry['city']!r}: not true or false")
     return City(str(entry["city"]), entry["held_out"], None if scene is None else tuple(map(float, scene)))
@@ -219,17 +241,20 @@ class World(WindowDataset):
         count = math.floor(options.duration / shape.sample_interval) + 1
         self.drives: list[tuple[str, int]] = [(city.label, seed) for city in driven for seed in range(*seeds)]
         about = {city.label: self._about(every, city) for city in driven}
+        scenes = [None] * len(self.drives)
+        if all(city.scene for city in driven):
+            scenes = list_scenes(self.program, self.drives)
         self.clips = [
-            Clip(f"{city}/{seed}", f"{city}/{seed}", about[city][0], count, 0.0, about[city][1], about[city][2])
-            for city, seed in self.drives
+            Clip(f"{city}/{seed}", f"{city}/{seed}", about[city][0], count, 0.0, scene, about[city][1])
+            for (city, seed), scene in zip(self.drives, scenes)
         ]
         self.spans = spans_of(self.clips, shape.frames, options.hop)
         require_windows(len(self.spans), f"{self.program}: {split}")
 
     def _about(self, every: Places, city: City) -> tuple:
-        """Labels, scene and location of a city; of one that is held out, the parents that the tree knows."""
+        """Labels and location of a city; of one that is held out, the parents that the tree knows."""
         index = every.index("city", city.label)
-        return self.places.targets(*every.named_path(index)), city.scene, every.location(index)
+        return self.places.targets(*every.named_path(index)), every.location(index)
 
     def prepare(self, workers: int = 0) -> None:
         """Draws the drives that the cache does not hold."""
