@@ -7,7 +7,7 @@
 #
 # FOLDER (default, or empty: a temporary one) keeps the system and, in FOLDER/logs, what the commands said. A FOLDER that
 # holds a bootstrapped system already (FOLDER/base) is used again: each run works on a copy of it.
-# COMMAND (default: demo test): commands of ./run that take no argument.
+# COMMAND (default: demo test): commands of ./run, each one argument of this script, with its own arguments in it.
 # FRESH_DEBIAN_SECONDS (default 3600): the longest that each step may take.
 #
 # Exit status 0; 1: a command failed; 77: this machine does not permit it (no root, no mounting, no debootstrap).
@@ -146,12 +146,13 @@ status=0
 for command in "${commands[@]}"; do
   printf '== %s: ./run %s\n' "$suite" "$command"
   start=$SECONDS
+  log=$folder/logs/${command%% *}
   # Asked to end, and its children with it, before the mounts go.
   timeout --kill-after=30 "$seconds" \
     chroot "$root" /usr/bin/env -i "${environment[@]}" /bin/sh -c "cd /src/cityguessr && exec ./run $command" \
-    < /dev/null > "$folder/logs/$command" 2>&1 && verdict='done' || verdict="FAILED with status $?"
+    < /dev/null > "$log" 2>&1 && verdict='done' || verdict="FAILED with status $?"
   [ "$verdict" = 'done' ] || status=1
-  tail -n 15 "$folder/logs/$command"
+  tail -n 15 "$log"
   printf '== %s: ./run %s %s after %d s\n' "$suite" "$command" "$verdict" $((SECONDS - start))
 done
 exit $status

@@ -25,6 +25,19 @@ class Totals:
     skipped: list[str] = field(default_factory=list)
 
 
+def without_suite(name: str) -> str:
+    """Of a test of the log: without Meson's suite and project."""
+    return name.rsplit(":", 1)[-1]
+
+
+def count_left_out(tests: Path, log: Path, totals: Totals) -> None:
+    """Names the programs that `meson introspect --tests` knows, and that Meson's log does not have."""
+    ran = {without_suite(json.loads(line)["name"]).strip() for line in log.read_text(encoding="utf-8").splitlines()}
+    for test in json.loads(tests.read_text(encoding="utf-8")):
+        if test["name"] not in ran:
+            totals.skipped.append(f"{test['name']} (left out; of {' and '.join(test['suite'])})")
+
+
 def count_meson(path: Path, totals: Totals) -> None:
     """Adds Meson's testlog.json: one JSON object a line, one line a test program."""
     if not path.is_file():
@@ -32,7 +45,7 @@ def count_meson(path: Path, totals: Totals) -> None:
         return
     for line in path.read_text(encoding="utf-8").splitlines():
         program = json.loads(line)
-        name = program["name"].rsplit(":", 1)[-1]  # without Meson's suite and project
+        name = without_suite(program["name"])
         found = False
         named_failure = False
         for output in (program.get("stdout") or "").splitlines():
@@ -75,6 +88,7 @@ def count_pytest(path: Path, totals: Totals) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("reports", nargs="+", type=Path, help="Meson's testlog.json, pytest's JUnit .xml")
+    parser.add_argument("--all-of", type=Path, metavar="FILE", help="what Meson should run: meson introspect --tests")
     parser.add_argument("--strict", action="store_true", help="a file that lacks its packages is a failure")
     parser.add_argument("--needs-pytorch", nargs="*", default=[], metavar="FILE", help="test files left out")
     options = parser.parse_args()
@@ -82,6 +96,8 @@ def main() -> int:
     totals = Totals()
     for report in options.reports:
         (count_pytest if report.suffix == ".xml" else count_meson)(report, totals)
+    if options.all_of and options.reports[0].is_file():
+        count_left_out(options.all_of, options.reports[0], totals)
     for file in options.needs_pytorch:
         (totals.failed if options.strict else totals.skipped).append(f"{file} (its Python packages are missing)")
 

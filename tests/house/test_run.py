@@ -45,7 +45,8 @@ def test_the_demo_refuses_what_it_cannot_show(arguments: list[str], said: str) -
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["soak", "long"], 'minutes, not "long"'), (["test-debian13", "a", "b"], "one argument")],
+    [(["soak", "long"], 'minutes, not "long"'), (["test-debian13", "a", "b"], "one argument"),
+     (["test", "--fast"], 'not "--fast"')],
 )
 def test_a_wrong_argument_starts_nothing(arguments: list[str], said: str) -> None:
     done = front_door(*arguments)
@@ -99,6 +100,14 @@ def test_a_report_that_is_missing_is_a_failure(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stdout.endswith("0 passed, 1 failed, 0 skipped\n")
+
+
+def test_programs_left_out_are_named(tmp_path: Path) -> None:
+    tests = [{"name": "model/x", "suite": ["p:model"]}, {"name": "model/y", "suite": ["p:model", "p:slow"]}]
+    (tmp_path / "tests.json").write_text(json.dumps(tests))
+    ran = program("ok 1 /x") | {"name": "model+slow - p:model/x"}
+    status, lines = summary(tmp_path, [ran], "<testsuites/>", "--all-of", tmp_path / "tests.json")
+    assert (status, lines) == (0, ["skipped: model/y (left out; of p:model and p:slow)", "1 passed, 0 failed, 1 skipped"])
 
 
 @pytest.mark.parametrize(("options", "status"), [([], 0), (["--strict"], 1)])
