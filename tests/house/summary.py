@@ -26,13 +26,14 @@ class Totals:
 
 
 def without_suite(name: str) -> str:
-    """Of a test of the log: without Meson's suite and project."""
-    return name.rsplit(":", 1)[-1]
+    """Of a test of the log: without its suite and project, which Meson puts before it, "suite - project:name" or,
+    from 1.7 on, "project:suite / name"."""
+    return re.split(r":| / ", name)[-1].strip()
 
 
 def count_left_out(tests: Path, log: Path, totals: Totals) -> None:
     """Names the programs that `meson introspect --tests` knows, and that Meson's log does not have."""
-    ran = {without_suite(json.loads(line)["name"]).strip() for line in log.read_text(encoding="utf-8").splitlines()}
+    ran = {without_suite(json.loads(line)["name"]) for line in log.read_text(encoding="utf-8").splitlines()}
     for test in json.loads(tests.read_text(encoding="utf-8")):
         if test["name"] not in ran:
             totals.skipped.append(f"{test['name']} (left out; of {' and '.join(test['suite'])})")

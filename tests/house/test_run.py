@@ -102,10 +102,11 @@ def test_a_report_that_is_missing_is_a_failure(tmp_path: Path) -> None:
     assert done.stdout.endswith("0 passed, 1 failed, 0 skipped\n")
 
 
-def test_programs_left_out_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ("model - p:model/x", "p:model / model/x"))
+def test_programs_left_out_are_named(tmp_path: Path, name: str) -> None:
     tests = [{"name": "model/x", "suite": ["p:model"]}, {"name": "model/y", "suite": ["p:model", "p:slow"]}]
     (tmp_path / "tests.json").write_text(json.dumps(tests))
-    ran = program("ok 1 /x") | {"name": "model+slow - p:model/x"}
+    ran = program("ok 1 /x") | {"name": name}
     status, lines = summary(tmp_path, [ran], "<testsuites/>", "--all-of", tmp_path / "tests.json")
     assert (status, lines) == (0, ["skipped: model/y (left out; of p:model and p:slow)", "1 passed, 0 failed, 1 skipped"])
 
