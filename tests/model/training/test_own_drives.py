@@ -32,7 +32,7 @@ SMALL = (
 def folder(tmp_path_factory):
     """Two towns, three drives each."""
     dashcam.require_tools()
-    for package in ("av", "reverse_geocoder", "matplotlib"):
+    for package in ("torch", "av", "reverse_geocoder", "matplotlib"):
         pytest.importorskip(package)
     folder = tmp_path_factory.mktemp("own")
     for town, (latitude, longitude) in enumerate(PLACES):
