@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The ablation table: hand-computed means and deviations, runs that are finished, taken up again or of another recipe."""
+"""The ablation table: means and deviations by hand; runs that are finished, taken up again, or of another recipe."""
 
 import json
 from pathlib import Path
