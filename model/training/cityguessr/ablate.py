@@ -103,9 +103,9 @@ def markdown(report: dict[str, Any]) -> str:
     every = [result for runs in report["runs"].values() for result in runs.values()]
     lines = ["# Ablation", ""]
     lines += [
-        f"Top-1, per cent of {_all(every, 'windows')} windows of {_all(every, 'sources')} sources of the test split, "
-        "each window by itself: mean ± standard deviation over the seeds (of a sample, n - 1). Rows and figures are "
-        "as they came out.",
+        f"Top-1, per cent of {_all(every, 'windows')} windows, evenly over the {_all(every, 'sources')} sources of the "
+        "test split, each by itself: mean ± standard deviation over the seeds (of a sample, n - 1). Rows and figures "
+        "are as they came out.",
         "",
         "| recipe | what it is | parameters | seeds | trained on |",
         "|---|---|---|---|---|",

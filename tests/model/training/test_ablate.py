@@ -77,7 +77,7 @@ def test_mean_and_deviation_by_hand():
     assert "| full | 60.0 ± 10.0 | 20.0 ± 0.0 | 90.0 ± 17.3 | 30.0 ± 30.0 |" in page.splitlines()
     assert "| one | 25.0 | 50.0 | 75.0 | 100.0 |" in page.splitlines()
     assert "| full | a row | 1,234 | 0, 1, 2 | 2 epochs of 10 windows, batch 4 |" in page.splitlines()
-    assert "50 windows of 5 sources" in page
+    assert "50 windows, evenly over the 5 sources" in page
 
 
 def test_rows_and_seeds_are_trained_and_judged(rows, tmp_path, capsys):
@@ -128,7 +128,7 @@ def test_fewer_windows_are_spread_over_the_drives(rows, tmp_path, monkeypatch):
     seen = []
     window = world.World.__getitem__
     monkeypatch.setattr(world.World, "__getitem__", lambda self, i: seen.append(i) or window(self, i))
-    assert "6 windows of 6 sources" in ablate.ablate(rows[:1], [0], 6, tmp_path / "out")
+    assert "6 windows, evenly over the 6 sources" in ablate.ablate(rows[:1], [0], 6, tmp_path / "out")
     dataset = ablate.open_dataset(ablate.read_recipe(rows[0]).dataset, "test", ablate.WindowShape(4, 32, 1.4))
     assert len({window(dataset, i).source for i in seen[-6:]}) == 6
 
