@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Speaks the protocol of draw-world without drawing a world: each picture is flat, its colour says what was asked.
 
-`crash` in FAKE_WORLD makes it die at the second picture of a request; `scenes` gives cities and drives scene probabilities.
+`crash` in FAKE_WORLD makes it die at the second picture of a request; `scenes` gives cities and drives scene
+probabilities.
 """
 
 import json

@@ -112,15 +112,29 @@ def test_shipped_recipes_are_good(path):
 
 
 def test_ablation_rows_differ_in_their_losses_only():
-    full = read_recipe(RECIPES / "cityguessr68k.toml")
     rows = {"none": ("none", "none"), "majority-scenes": ("majority", "none"), "soft-scenes": ("soft", "none"),
             "city-text": ("soft", "city")}  # fmt: skip
-    for base in ("cityguessr68k", "demo"):
+    for base in ("cityguessr68k", "demo", "ablation"):
         full = read_recipe(RECIPES / f"{base}.toml").to_json()
         for row, (scene, text) in rows.items():
             found = read_recipe(RECIPES / f"{base}-{row}.toml")
             assert (found.loss.scene, found.loss.text) == (scene, text)
             assert set(different_keys(full, found.to_json())) <= {"name", "description", "loss.scene", "loss.text"}
+
+
+def test_text_alone_is_a_row_on_the_drawn_world():
+    full, alone = (read_recipe(RECIPES / f"{name}.toml") for name in ("ablation", "ablation-all-text"))
+    assert (full.loss.scene, full.loss.text) == ("soft", "all")
+    assert (alone.loss.scene, alone.loss.text) == ("none", "all")
+    assert set(different_keys(full.to_json(), alone.to_json())) == {"name", "description", "loss.scene"}
+
+
+def test_ablation_draws_what_the_demo_draws():
+    """So that both read one cache."""
+    demo, ablation = (read_recipe(RECIPES / f"{name}.toml") for name in ("demo", "ablation"))
+    assert {**ablation.dataset, "cities": []} == {**demo.dataset, "cities": []}
+    assert ablation.geometry.image == demo.geometry.image
+    assert ablation.input.sample_interval == demo.input.sample_interval
 
 
 def test_demo_model_fits_in_eight_megabytes():

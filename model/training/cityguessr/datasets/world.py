@@ -3,9 +3,8 @@
 
 The program is the key ``program``, or the environment's ``CITYGUESSR_DRAW_WORLD``, or
 ``build/gst-plugin/world/draw-world`` of the source tree. ``draw-world --list`` prints its cities: a JSON array of
-objects with ``city`` (a label of CityGuessr68k's tree), ``held_out`` and perhaps ``scene`` (16 probabilities). If the
-cities have these, ``draw-world --scenes`` answers each line ``CITY <tab> SEED`` with the 16 of that drive. Else it reads
-lines
+objects with ``city`` (a label of CityGuessr68k's tree), ``held_out`` and perhaps ``scene`` (16 probabilities). If they
+have these, ``draw-world --scenes`` answers each line ``CITY <tab> SEED`` with the 16 of that drive. Else it reads lines
 
     CITY <tab> SEED <tab> TIME_NS <tab> WIDTH <tab> HEIGHT
 
