@@ -82,7 +82,7 @@ static gboolean
 answer (CgWorld *world, const Request *request, gdouble aspect)
 {
   gsize size = (gsize)request->width * request->height * 3;
-  g_autofree guint8 *data = g_malloc (size);
+  g_autofree guint8 *data = g_try_malloc (size);
   CgPixels pixels = { .data = data,
                       .width = (gint)request->width,
                       .height = (gint)request->height,
@@ -94,7 +94,12 @@ answer (CgWorld *world, const Request *request, gdouble aspect)
 
   if (aspect <= 0.0)
     aspect = (gdouble)request->width / (gdouble)request->height;
-  cg_world_draw (world, request->city, request->seed, request->time, aspect, &pixels);
+  if (data == NULL ||
+      !cg_world_draw (world, request->city, request->seed, request->time, aspect, &pixels)) {
+    g_printerr ("there is no memory for a picture of %d x %d pixels\n", pixels.width,
+                pixels.height);
+    return FALSE;
+  }
   if (fwrite (data, 1, size, stdout) != size || fflush (stdout) != 0) {
     g_printerr ("the picture cannot be written: %s\n", g_strerror (errno));
     return FALSE;

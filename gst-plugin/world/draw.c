@@ -150,24 +150,35 @@ horizon_of (const CgScene *scene)
   return cg_canvas_project (scene->canvas, &ahead, &x, &y) ? y : 0.0f;
 }
 
-void
+/* Room for a picture, drawn @factor times as large. */
+static gboolean
+make_room (CgWorld *self, const CgPixels *pixels, guint factor)
+{
+  gsize bytes = (gsize)3 * (gsize)pixels->width * (gsize)pixels->height;
+
+  if (self->scratch_size < bytes) {
+    g_free (self->scratch);
+    self->scratch = g_try_malloc (bytes);
+    self->scratch_size = self->scratch ? bytes : 0;
+  }
+  return self->scratch_size >= bytes &&
+         cg_canvas_resize (&self->canvas, pixels->width * (gint)factor,
+                           pixels->height * (gint)factor);
+}
+
+gboolean
 cg_world_draw (CgWorld *world, const CgCity *city, guint64 seed, guint64 time, gdouble aspect,
                const CgPixels *pixels)
 {
   guint factor = oversampling (pixels->width, pixels->height);
-  gsize bytes = (gsize)3 * (gsize)pixels->width * (gsize)pixels->height;
   CgScene scene = {
     .drive = &world->drive, .canvas = &world->canvas, .art = world->art, .items = world->items
   };
 
-  if (world->scratch_size < bytes) {
-    g_free (world->scratch);
-    world->scratch = g_malloc (bytes);
-    world->scratch_size = bytes;
-  }
+  if (!make_room (world, pixels, factor))
+    return FALSE;
   start_drive (world, city, seed);
   cg_art_trim (world->art);
-  cg_canvas_resize (&world->canvas, pixels->width * (gint)factor, pixels->height * (gint)factor);
   for (guint i = 0; i < CG_DESIGNS; i++)
     scene.designs[i] = world->designs[i];
   for (guint c = 0; c < 3; c++)
@@ -194,4 +205,5 @@ cg_world_draw (CgWorld *world, const CgCity *city, guint64 seed, guint64 time, g
   cg_lens_fall (&world->canvas, &world->drive, &scene.pose);
   cg_bonnet_draw (&scene);
   cg_lens_develop (&world->canvas, factor, &world->drive, time, world->scratch, pixels);
+  return TRUE;
 }

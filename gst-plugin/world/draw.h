@@ -25,9 +25,10 @@ void cg_world_free (CgWorld *world);
 
 /** cg_world_draw: the picture of the drive @seed through @city at @time ns, into @pixels, 1 to
  * CG_WORLD_SIZE_MAX pixels wide and high. @aspect: width by height of the picture as it is shown: that
- * of its pixels if they are square. The view is the same in all shapes, as high as in 16:9. */
-void cg_world_draw (CgWorld *world, const CgCity *city, guint64 seed, guint64 time, gdouble aspect,
-                    const CgPixels *pixels);
+ * of its pixels if they are square. The view is the same in all shapes, as high as in 16:9.
+ * Returns: FALSE if there is no memory for a picture of this size. */
+gboolean cg_world_draw (CgWorld *world, const CgCity *city, guint64 seed, guint64 time,
+                        gdouble aspect, const CgPixels *pixels);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CgWorld, cg_world_free)
 

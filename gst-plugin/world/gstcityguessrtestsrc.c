@@ -325,7 +325,7 @@ push_tags (GstCityGuessrTestSrc *self)
   self->tags_due = FALSE;
 }
 
-static void
+static gboolean
 draw (GstCityGuessrTestSrc *self, GstVideoFrame *frame, GstClockTime time)
 {
   const GstVideoFormatInfo *format = frame->info.finfo;
@@ -342,7 +342,7 @@ draw (GstCityGuessrTestSrc *self, GstVideoFrame *frame, GstClockTime time)
   gdouble aspect = (gdouble)pixels.width * GST_VIDEO_INFO_PAR_N (&self->info) /
                    ((gdouble)pixels.height * GST_VIDEO_INFO_PAR_D (&self->info));
 
-  cg_world_draw (self->world, self->place, self->seed, time, aspect, &pixels);
+  return cg_world_draw (self->world, self->place, self->seed, time, aspect, &pixels);
 }
 
 static GstFlowReturn
@@ -351,6 +351,7 @@ gst_city_guessr_test_src_fill (GstPushSrc *src, GstBuffer *buffer)
   GstCityGuessrTestSrc *self = GST_CITY_GUESSR_TEST_SRC (src);
   GstClockTime time, next;
   GstVideoFrame frame;
+  gboolean drawn;
 
   if (GST_VIDEO_INFO_FORMAT (&self->info) == GST_VIDEO_FORMAT_UNKNOWN)
     goto not_negotiated;
@@ -362,9 +363,11 @@ gst_city_guessr_test_src_fill (GstPushSrc *src, GstBuffer *buffer)
   time = self->base + time_of_frame (self, self->frame);
   next = self->base + time_of_frame (self, self->frame + 1);
   if (!gst_video_frame_map (&frame, &self->info, buffer, GST_MAP_WRITE))
-    goto no_memory;
-  draw (self, &frame, time);
+    goto not_writable;
+  drawn = draw (self, &frame, time);
   gst_video_frame_unmap (&frame);
+  if (!drawn)
+    goto no_memory;
 
   GST_BUFFER_PTS (buffer) = time;
   GST_BUFFER_DTS (buffer) = GST_CLOCK_TIME_NONE;
@@ -381,9 +384,16 @@ not_negotiated:
       ("What follows accepts none of the formats that the drawn world has. A videoconvert helps."),
       ("no caps"));
   return GST_FLOW_NOT_NEGOTIATED;
-no_memory:
+not_writable:
   GST_ELEMENT_ERROR (self, RESOURCE, WRITE, ("The memory for a picture cannot be written."),
                      ("gst_video_frame_map"));
+  return GST_FLOW_ERROR;
+no_memory:
+  GST_ELEMENT_ERROR (
+      self, RESOURCE, NO_SPACE_LEFT,
+      ("There is no memory to draw a picture of %d x %d pixels. Smaller ones take less.",
+       GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info)),
+      ("cg_world_draw"));
   return GST_FLOW_ERROR;
 }
 

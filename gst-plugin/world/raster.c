@@ -528,17 +528,20 @@ cg_canvas_project (const CgCanvas *canvas, const CgVertex *p, gfloat *x, gfloat 
 
 /* ---- memory ---- */
 
-void
+gboolean
 cg_canvas_resize (CgCanvas *canvas, gint width, gint height)
 {
   if (canvas->width == width && canvas->height == height)
-    return;
+    return TRUE;
   cg_canvas_clear (canvas);
+  canvas->pixels = g_try_new (guint32, (gsize)width * height);
+  if (canvas->pixels == NULL)
+    return FALSE;
   canvas->width = width;
   canvas->height = height;
-  canvas->pixels = g_new (guint32, (gsize)width * height);
   canvas->left = g_new (gfloat, height);
   canvas->right = g_new (gfloat, height);
+  return TRUE;
 }
 
 void

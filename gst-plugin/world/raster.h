@@ -67,8 +67,9 @@ typedef struct {
 CgTexture *cg_texture_new (const guint32 *pixels, guint width, guint height, gboolean wrap);
 void cg_texture_free (CgTexture *texture);
 
-/** cg_canvas_resize: makes room for @width x @height pixels, whose contents are undefined. */
-void cg_canvas_resize (CgCanvas *canvas, gint width, gint height);
+/** cg_canvas_resize: makes room for @width x @height pixels, whose contents are undefined. Returns: FALSE if there is no
+ * memory; @canvas is then empty. */
+gboolean cg_canvas_resize (CgCanvas *canvas, gint width, gint height);
 
 /** cg_canvas_clear: gives the memory back; @canvas can be resized again. */
 void cg_canvas_clear (CgCanvas *canvas);

@@ -23,7 +23,7 @@ picture (CgWorld *world, const gchar *city, guint64 drive, guint64 time, gint wi
   const CgCity *found = cg_atlas_find (cg_atlas_built_in (), city);
 
   fail_unless (found != NULL, "no %s", city);
-  cg_world_draw (world, found, drive, time, (gdouble)width / height, &pixels);
+  fail_unless (cg_world_draw (world, found, drive, time, (gdouble)width / height, &pixels));
   return data;
 }
 
@@ -143,7 +143,8 @@ GST_START_TEST (test_strides_and_formats)
   CgPixels pixels = { padded, 33, 20, 150, 4, 2, 1, 0 };
 
   memset (padded, 77, 150 * 20);
-  cg_world_draw (world, cg_atlas_find (cg_atlas_built_in (), "Hanoi"), 3, 0, 33.0 / 20.0, &pixels);
+  fail_unless (cg_world_draw (world, cg_atlas_find (cg_atlas_built_in (), "Hanoi"), 3, 0,
+                              33.0 / 20.0, &pixels));
   for (gint y = 0; y < 20; y++) {
     for (gint x = 0; x < 33; x++)
       for (guint c = 0; c < 3; c++)
@@ -164,7 +165,8 @@ GST_START_TEST (test_aspect)
   CgPixels pixels = { squeezed, 144, 144, 144 * 3, 3, 0, 1, 2 };
   gdouble sum = 0.0;
 
-  cg_world_draw (world, cg_atlas_find (cg_atlas_built_in (), "Berlin"), 8, 0, 16.0 / 9.0, &pixels);
+  fail_unless (cg_world_draw (world, cg_atlas_find (cg_atlas_built_in (), "Berlin"), 8, 0,
+                              16.0 / 9.0, &pixels));
   for (gint y = 0; y < 144; y++)
     for (gint x = 0; x < 144; x++, p += 3)
       sum += ABS ((gint)wide[(y * 256 + x * 256 / 144) * 3 + 1] - (gint)p[1]);

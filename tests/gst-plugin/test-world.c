@@ -293,7 +293,7 @@ typedef struct {
 } Run;
 
 static Run
-run_with (const gchar *input, const gchar *argument)
+run_command (const gchar *input, const gchar *const *command)
 {
   Run run = { 0 };
   g_autoptr (GError) error = NULL;
@@ -306,12 +306,18 @@ run_with (const gchar *input, const gchar *argument)
 
   /* What fontconfig keeps is no leak of ours; see above. */
   g_subprocess_launcher_setenv (launcher, "LSAN_OPTIONS", "detect_leaks=0", TRUE);
-  process = g_subprocess_launcher_spawn (launcher, &error, DRAW_WORLD, argument, NULL);
+  process = g_subprocess_launcher_spawnv (launcher, command, &error);
   fail_unless (process != NULL, "%s", error ? error->message : "");
   fail_unless (g_subprocess_communicate (process, in, NULL, &run.out, &err, NULL));
   run.status = g_subprocess_get_exit_status (process);
   run.err = g_strndup (g_bytes_get_data (err, NULL), g_bytes_get_size (err));
   return run;
+}
+
+static Run
+run_with (const gchar *input, const gchar *argument)
+{
+  return run_command (input, (const gchar *const[]){ DRAW_WORLD, argument, NULL });
 }
 
 static void
@@ -400,6 +406,22 @@ GST_START_TEST (test_program_errors)
 }
 GST_END_TEST;
 
+/* The sanitizers themselves take more than any limit that would refuse a picture. */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+GST_START_TEST (test_program_without_memory)
+{
+  const gchar *const command[] = { "/bin/sh", "-c", "ulimit -v 500000 && exec \"$0\"", DRAW_WORLD,
+                                   NULL };
+  Run run = run_command ("Dubai\t9\t0\t48\t27\nDubai\t9\t0\t8192\t8192\n", command);
+
+  fail_unless_equals_int (run.status, 2);
+  fail_unless (strstr (run.err, "no memory for a picture of 8192 x 8192") != NULL, "%s", run.err);
+  fail_unless_equals_uint64 (g_bytes_get_size (run.out), 48 * 27 * 3);
+  run_clear (&run);
+}
+GST_END_TEST;
+#endif
+
 static Suite *
 world_suite (void)
 {
@@ -419,6 +441,9 @@ world_suite (void)
   tcase_add_test (tc, test_program_equals_element);
   tcase_add_test (tc, test_program_tells_scenes);
   tcase_add_test (tc, test_program_errors);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  tcase_add_test (tc, test_program_without_memory);
+#endif
   return s;
 }
 
