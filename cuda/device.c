@@ -273,6 +273,14 @@ cg_cuda_device_close (CgCudaDevice *device)
   *device = (CgCudaDevice){ 0 };
 }
 
+void
+cg_cuda_device_forget (CgCudaDevice *device)
+{
+  if (device->owns_context)
+    driver.release (device->number);
+  *device = (CgCudaDevice){ 0 };
+}
+
 /* ---- types ---- */
 
 size_t

@@ -64,6 +64,9 @@ bool cg_cuda_device_open (CgCudaDevice *device, int number, void *context, CgCud
 /** cg_cuda_device_close: within its context; leaves and gives it back. */
 void cg_cuda_device_close (CgCudaDevice *device);
 
+/** cg_cuda_device_forget: the context is gone and was not entered: gives up what cg_cuda_device_close() would free. */
+void cg_cuda_device_forget (CgCudaDevice *device);
+
 /** cg_cuda_device_enter: makes the context of @device the calling thread's until cg_cuda_device_leave(). */
 bool cg_cuda_device_enter (const CgCudaDevice *device, CgCudaError *error);
 void cg_cuda_device_leave (const CgCudaDevice *device);

@@ -164,7 +164,20 @@ open_engine (CgCudaEngine *engine, const CgFolded *folded, const CgCudaOptions *
   return done;
 }
 
-/* Within the device's context, which is left. */
+/* What was made in a context that is gone went with it; what is left is host memory. The libraries' handles are left
+ * alone, because they would look for the context. */
+static void
+forget_context (CgCudaEngine *engine)
+{
+  engine->batches = (CgCudaBatches){ 0 };
+  cg_cuda_answers_forget (&engine->answers);
+  cg_cuda_network_forget (&engine->network);
+  cg_cuda_weights_forget (&engine->weights);
+  cg_cuda_frames_forget (&engine->frames);
+  cg_cuda_device_forget (&engine->device);
+}
+
+/* Within the device's context, which is left; or after forget_context(). */
 static void
 free_engine (CgCudaEngine *engine)
 {
@@ -184,9 +197,9 @@ close_it (CgCudaEngine *engine)
 
   if (!engine)
     return;
-  if (cg_cuda_device_enter (&engine->device, &error))
-    free_engine (engine);
-  /* Else its context is gone, and with it all that was made in it but some bytes here. */
+  if (!cg_cuda_device_enter (&engine->device, &error))
+    forget_context (engine);
+  free_engine (engine);
 }
 
 static CgCudaEngine *
@@ -219,20 +232,26 @@ open_it (const CgFolded *folded, const CgCudaOptions *options, CgCudaError *erro
 /* ---- the other calls: into the context and out again, and a loss is remembered ---- */
 
 static bool
+remember_loss (CgCudaEngine *engine, bool done, const CgCudaError *error)
+{
+  if (!done && error->status == CG_CUDA_LOST)
+    __atomic_store_n (&engine->lost, true, __ATOMIC_RELAXED);
+  return done;
+}
+
+static bool
 enter (CgCudaEngine *engine, CgCudaError *error)
 {
   if (__atomic_load_n (&engine->lost, __ATOMIC_RELAXED))
     return cg_cuda_fail (error, CG_CUDA_LOST, "The GPU %s is lost", engine->device.name);
-  return cg_cuda_device_enter (&engine->device, error);
+  return remember_loss (engine, cg_cuda_device_enter (&engine->device, error), error);
 }
 
 static bool
 leave (CgCudaEngine *engine, bool done, const CgCudaError *error)
 {
   cg_cuda_device_leave (&engine->device);
-  if (!done && error->status == CG_CUDA_LOST)
-    __atomic_store_n (&engine->lost, true, __ATOMIC_RELAXED);
-  return done;
+  return remember_loss (engine, done, error);
 }
 
 static const char *

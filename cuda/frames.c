@@ -122,9 +122,12 @@ uploader_give (CgCudaFrames *frames, CgCudaUploader *uploader)
 static void
 uploader_empty (CgCudaUploader *uploader)
 {
-  cudaFree (uploader->staged);
-  cudaFree (uploader->scratch);
-  cudaFreeHost (uploader->pinned);
+  if (uploader->staged)
+    cudaFree (uploader->staged);
+  if (uploader->scratch)
+    cudaFree (uploader->scratch);
+  if (uploader->pinned)
+    cudaFreeHost (uploader->pinned);
   uploader->staged = uploader->scratch = uploader->pinned = NULL;
   uploader->staged_size = uploader->scratch_size = 0;
 }
@@ -353,10 +356,22 @@ cg_cuda_frames_close (CgCudaFrames *frames)
     frames->slabs = slab->next;
     for (unsigned i = 0; i < slab->n; i++)
       cudaEventDestroy (slab->samples[i].ready);
-    cudaFree (slab->pixels);
+    if (slab->pixels)
+      cudaFree (slab->pixels);
     free (slab);
   }
   pthread_cond_destroy (&frames->idle);
   pthread_mutex_destroy (&frames->lock);
   *frames = (CgCudaFrames){ 0 };
+}
+
+void
+cg_cuda_frames_forget (CgCudaFrames *frames)
+{
+  for (unsigned i = 0; i < CG_CUDA_UPLOADERS; i++)
+    frames->uploaders[i] = (CgCudaUploader){ 0 };
+  for (CgCudaSlab *slab = frames->slabs; slab; slab = slab->next) {
+    slab->pixels = NULL;
+    slab->n = 0;
+  }
 }

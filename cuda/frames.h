@@ -53,6 +53,9 @@ bool cg_cuda_frames_open (CgCudaFrames *frames, const CgCudaDevice *device, unsi
 /** cg_cuda_frames_close: waits for what is under way. */
 void cg_cuda_frames_close (CgCudaFrames *frames);
 
+/** cg_cuda_frames_forget: see cg_cuda_answers_forget(). */
+void cg_cuda_frames_forget (CgCudaFrames *frames);
+
 /** cg_cuda_sample_new, cg_cuda_sample_free: within the device's context. Any thread. */
 CgCudaSample *cg_cuda_sample_new (CgCudaFrames *frames, CgCudaError *error);
 void cg_cuda_sample_free (CgCudaFrames *frames, CgCudaSample *sample);

@@ -157,6 +157,47 @@ test_work_lost_tuning (void)
   fail_each (&tuned, LOSE_WORK, 101);
 }
 
+/* Somebody resets the device under an engine that lives. */
+static void
+test_context_gone (void)
+{
+  const guint64 window = 0;
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+
+  for (guint first = 0; first < 3; first++) {
+    /* Given an engine that has worked, and with work that waits on its streams */
+    g_assert_true (cg_fake_engine_open (&engine, &model, &plain, 1, &error));
+    g_assert_true (cg_fake_engine_run (&engine, 1, &error));
+    g_assert_true (cg_fake_engine_put (&engine, engine.samples[0], window, 0, &error));
+
+    /* when its context goes, then the first call that needs it says so, */
+    cg_fake_contexts_vanish ();
+    error = (CgCudaError){ 0 };
+    if (first == 0)
+      g_assert_false (cg_fake_engine_put (&engine, engine.samples[0], window, 0, &error));
+    else if (first == 1)
+      g_assert_false (cg_fake_engine_run (&engine, 1, &error));
+    if (first < 2)
+      g_assert_cmpint (error.status, ==, CG_CUDA_LOST);
+
+    /* and later ones say the same, without another try; */
+    if (first < 2) {
+      g_free (cg_fake_log (TRUE));
+      g_assert_false (cg_fake_engine_run (&engine, 1, &error));
+      g_assert_cmpint (error.status, ==, CG_CUDA_LOST);
+      g_assert_null (engine.module->sample_new (engine.engine, &error));
+      g_assert_cmpint (error.status, ==, CG_CUDA_LOST);
+      g_autofree char *log = cg_fake_log (FALSE);
+      g_assert_cmpstr (log, ==, "");
+    }
+
+    /* and closing frees what is the host's, and nothing else. */
+    cg_fake_engine_close (&engine);
+    cg_fake_expect_clean ();
+  }
+}
+
 /* ---- machines that can't ---- */
 
 static void
@@ -254,6 +295,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/failures/device-lost", test_device_lost);
   g_test_add_func ("/cuda/failures/work-lost", test_work_lost);
   g_test_add_func ("/cuda/failures/work-lost-tuning", test_work_lost_tuning);
+  g_test_add_func ("/cuda/failures/context-gone", test_context_gone);
   g_test_add_func ("/cuda/failures/refusals", test_refusals);
   g_test_add_func ("/cuda/failures/memory", test_memory);
   const int result = g_test_run ();

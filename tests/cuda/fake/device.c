@@ -16,7 +16,7 @@ CgFakeSettings cg_fake_settings = { .devices = 1, .capability = 90, .memory = 1u
 GRecMutex cg_fake_lock;
 
 static guint64 n_calls;
-static gboolean lost;
+static gboolean lost, vanished;
 static const char *fail_name;
 static GString *faults, *calls_log;
 
@@ -148,7 +148,7 @@ cg_fake_reset (void)
   g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&cg_fake_lock);
   cg_fake_settings = defaults;
   n_calls = 0;
-  lost = FALSE;
+  lost = vanished = FALSE;
   fail_name = NULL;
   last_error = cudaSuccess;
   if (faults)
@@ -262,12 +262,29 @@ cg_fake_context_free (gpointer context)
   g_free (context);
 }
 
+gboolean
+cg_fake_vanished (void)
+{
+  return vanished;
+}
+
+void
+cg_fake_contexts_vanish (void)
+{
+  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&cg_fake_lock);
+  vanished = TRUE;
+  cg_fake_streams_vanish ();
+  cg_fake_memory_vanish ();
+  cg_fake_lt_vanish ();
+  cg_fake_dnn_vanish ();
+}
+
 static CUresult
 push_current (CUcontext context)
 {
   /* Never fails with a context that is there, not even with one that is lost. */
   CG_FAKE_RELEASE ();
-  if (!context || depth == MAX_DEPTH)
+  if (!context || depth == MAX_DEPTH || vanished)
     return CUDA_ERROR_INVALID_CONTEXT;
   stack[depth++] = context;
   return CUDA_SUCCESS;

@@ -33,7 +33,7 @@ typedef struct {
 } Descriptor;
 
 static GHashTable *live; /* what the caller has not destroyed yet */
-static guint n_handles;
+static GSList *handles;
 
 #define CALL(failure) CG_FAKE_CALL_AS (failure, CUDNN_STATUS_EXECUTION_FAILED)
 
@@ -71,10 +71,16 @@ descriptor_unref (gpointer data)
   g_free (descriptor);
 }
 
+void
+cg_fake_dnn_vanish (void)
+{
+  g_slist_free_full (g_steal_pointer (&handles), g_free);
+}
+
 guint
 cg_fake_dnn_count (void)
 {
-  return n_handles + (live ? g_hash_table_size (live) : 0);
+  return g_slist_length (handles) + (live ? g_hash_table_size (live) : 0);
 }
 
 /* ---- handles and words ---- */
@@ -84,16 +90,16 @@ cudnnCreate (cudnnHandle_t *handle)
 {
   CALL (CUDNN_STATUS_NOT_INITIALIZED);
   *handle = g_new0 (struct cudnnContext, 1);
-  n_handles++;
+  handles = g_slist_prepend (handles, *handle);
   return CUDNN_STATUS_SUCCESS;
 }
 
 cudnnStatus_t
 cudnnDestroy (cudnnHandle_t handle)
 {
-  CG_FAKE_RELEASE ();
+  CG_FAKE_RELEASE_OF_CONTEXT (CUDNN_STATUS_NOT_INITIALIZED);
+  handles = g_slist_remove (handles, handle);
   g_free (handle);
-  n_handles--;
   return CUDNN_STATUS_SUCCESS;
 }
 

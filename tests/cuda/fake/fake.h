@@ -73,6 +73,11 @@ gsize cg_fake_poison_changed (void);
 gpointer cg_fake_context_new (gint device);
 void cg_fake_context_free (gpointer context);
 
+/** cg_fake_contexts_vanish: as when somebody resets the device: no context can be made current until the next reset,
+ * and what was made in one is gone, the libraries' handles among it. Freeing such a thing is a fault then, for it could
+ * be somebody else's by now. */
+void cg_fake_contexts_vanish (void);
+
 /* ---- for the emulator of kernels ---- */
 
 /** cg_fake_launch: counts a call @name and queues @run (@data) on @stream, then @destroy; during capture @run is

@@ -119,6 +119,23 @@ allocate (void **pointer, gsize size, CgFakeKind kind)
   return cudaSuccess;
 }
 
+static void
+memory_free (CgFakeMemory *memory)
+{
+  memset (memory->data, ONES, watched (memory->size));
+  free (memory->data - GUARD);
+  g_free (memory->before);
+  g_free (memory);
+}
+
+void
+cg_fake_memory_vanish (void)
+{
+  for (guint i = 0; memories && i < memories->len; i++)
+    memory_free (memories->pdata[i]);
+  g_clear_pointer (&memories, g_ptr_array_unref);
+}
+
 static cudaError_t
 release (void *pointer, CgFakeKind kind, const char *name)
 {
@@ -134,10 +151,7 @@ release (void *pointer, CgFakeKind kind, const char *name)
   cg_fake_drain_all (TRUE); /* as the real one does */
   check_guards (memory);
   g_ptr_array_remove (memories, memory);
-  memset (memory->data, ONES, watched (memory->size));
-  free (memory->data - GUARD);
-  g_free (memory->before);
-  g_free (memory);
+  memory_free (memory);
   return cg_fake_lost () ? cg_fake_return (cudaErrorIllegalAddress) : cudaSuccess;
 }
 
@@ -165,14 +179,14 @@ cudaHostAlloc (void **pointer, size_t size, unsigned int flags)
 cudaError_t
 cudaFree (void *pointer)
 {
-  CG_FAKE_RELEASE ();
+  CG_FAKE_RELEASE_OF_CONTEXT (cudaErrorInvalidValue);
   return release (pointer, CG_FAKE_DEVICE, __func__);
 }
 
 cudaError_t
 cudaFreeHost (void *pointer)
 {
-  CG_FAKE_RELEASE ();
+  CG_FAKE_RELEASE_OF_CONTEXT (cudaErrorInvalidValue);
   return release (pointer, CG_FAKE_PINNED, __func__);
 }
 
