@@ -1,6 +1,8 @@
 /* The engine, and the module's table: see module.h.
  *
  *   sample_put   frames.c    picture -> pinned memory -> device -> model frame     any thread, an uploader's stream
+ *                            picture of another context -> device -> model frame
+ *                            picture of this context -> model frame
  *   run          batch.c     one launch of a graph that holds all of:               the engine's stream
  *                network.c     samples -> patches -> x -> blocks -> means           kernels/, matmul.c, attention.c
  *                answers.c     means -> features -> logits -> scene, text -> host   kernels/
@@ -279,14 +281,17 @@ sample_free (CgCudaEngine *engine, CgCudaSample *sample)
 }
 
 static bool
-sample_put (CgCudaEngine *engine, CgCudaSample *sample, const CgFrame *frame,
-            const CgCudaMemory *memory, CgCudaError *error)
+sample_put (CgCudaEngine *engine, CgCudaSample *sample, const CgFrame *frame, CgCudaError *error)
 {
-  if (memory)
-    return cg_cuda_fail (error, CG_CUDA_UNSUPPORTED,
-                         "Pictures in device memory are not taken yet: expected system memory");
   return enter (engine, error) &&
          leave (engine, cg_cuda_sample_put (&engine->frames, sample, frame, error), error);
+}
+
+static bool
+sample_get (CgCudaEngine *engine, CgCudaSample *sample, uint8_t *pixels, CgCudaError *error)
+{
+  return enter (engine, error) &&
+         leave (engine, cg_cuda_sample_get (&engine->frames, sample, pixels, error), error);
 }
 
 static bool
@@ -334,6 +339,7 @@ cg_cuda_module (void)
     .sample_new = sample_new,
     .sample_free = sample_free,
     .sample_put = sample_put,
+    .sample_get = sample_get,
     .run = run,
     .time = time_it,
   };

@@ -92,6 +92,12 @@ aligned (size_t n)
   return (n + 255) / 256 * 256;
 }
 
+static size_t
+larger (size_t a, size_t b)
+{
+  return a > b ? a : b ? b : 1; /* no allocation of nothing */
+}
+
 static CgCudaUploader *
 uploader_take (CgCudaFrames *frames)
 {
@@ -138,8 +144,8 @@ uploader_grow (CgCudaUploader *uploader, size_t staged, size_t scratch, CgCudaEr
 {
   if (staged <= uploader->staged_size && scratch <= uploader->scratch_size)
     return true;
-  staged = staged > uploader->staged_size ? staged : uploader->staged_size;
-  scratch = scratch > uploader->scratch_size ? scratch : uploader->scratch_size;
+  staged = larger (staged, uploader->staged_size);
+  scratch = larger (scratch, uploader->scratch_size);
   uploader_empty (uploader);
   if (!cg_cuda_check (cudaMalloc ((void **)&uploader->staged, staged), "make room for a picture",
                       error) ||
@@ -155,19 +161,25 @@ uploader_grow (CgCudaUploader *uploader, size_t staged, size_t scratch, CgCudaEr
   return true;
 }
 
+/* @frame, without its planes. */
+static CgCudaPicture
+picture_of (const CgFrame *frame)
+{
+  return (CgCudaPicture){ .format = frame->format,
+                          .width = frame->width,
+                          .height = frame->height,
+                          .matrix = frame->matrix,
+                          .full_range = frame->full_range,
+                          .cosited_h = frame->cosited_h,
+                          .cosited_v = frame->cosited_v };
+}
+
 /* The picture, row by row and top-down, into pinned memory; and the same picture as it will lie on the device. */
 static void
 stage (const CgCudaUploader *uploader, const CgFrame *frame, CgCudaPicture *picture)
 {
   size_t at = 0;
 
-  *picture = (CgCudaPicture){ .format = frame->format,
-                              .width = frame->width,
-                              .height = frame->height,
-                              .matrix = frame->matrix,
-                              .full_range = frame->full_range,
-                              .cosited_h = frame->cosited_h,
-                              .cosited_v = frame->cosited_v };
   for (unsigned p = 0; p < 3; p++) {
     const size_t bytes = row_bytes (frame, p), n = rows (frame, p);
     const size_t stride = (bytes + 15) / 16 * 16;
@@ -193,32 +205,102 @@ staged_bytes (const CgFrame *frame)
   return size;
 }
 
+/* From the first byte of plane @p to the last, in memory; and @low, the byte that comes first. */
+static size_t
+span (const CgFrame *frame, unsigned p, const uint8_t **low)
+{
+  const size_t n = rows (frame, p), stride = (size_t)llabs ((long long)frame->stride[p]);
+
+  *low = frame->plane[p];
+  if (n == 0)
+    return 0;
+  if (frame->stride[p] < 0)
+    *low -= (n - 1) * stride;
+  return (n - 1) * stride + row_bytes (frame, p);
+}
+
+/* Where a picture in device memory can be read. */
+typedef struct {
+  void *context[3]; /* NULL: in place */
+  size_t fetched;   /* bytes of room for the other planes */
+} Lie;
+
+static bool
+find_planes (const CgCudaFrames *frames, const CgFrame *frame, Lie *lie, CgCudaError *error)
+{
+  const uint8_t *low;
+
+  *lie = (Lie){ { NULL }, 0 };
+  for (unsigned p = 0; p < 3; p++)
+    if (rows (frame, p) > 0) {
+      if (!cg_cuda_device_find (frames->device, frame->plane[p], &lie->context[p], error))
+        return false;
+      if (lie->context[p])
+        lie->fetched += aligned (span (frame, p, &low));
+    }
+  return true;
+}
+
+/* The picture as it lies, what cannot be read there copied. */
+static bool
+fetch (const CgCudaFrames *frames, const CgCudaUploader *uploader, const CgFrame *frame,
+       const Lie *lie, CgCudaPicture *picture, CgCudaError *error)
+{
+  uint8_t *room = uploader->staged;
+
+  for (unsigned p = 0; p < 3; p++) {
+    const uint8_t *low;
+    const size_t bytes = span (frame, p, &low);
+
+    picture->plane[p] = frame->plane[p];
+    picture->stride[p] = frame->stride[p];
+    if (bytes == 0 || !lie->context[p])
+      continue;
+    picture->plane[p] = room + (frame->plane[p] - low);
+    if (!cg_cuda_device_fetch (frames->device, room, low, lie->context[p], bytes, uploader->stream,
+                               error))
+      return false;
+    room += aligned (bytes);
+  }
+  return true;
+}
+
+/* Puts the work on the uploader's stream. */
 static bool
 upload (CgCudaFrames *frames, CgCudaUploader *uploader, CgCudaSample *sample, const CgFrame *frame,
         CgCudaError *error)
 {
-  const size_t size = staged_bytes (frame);
+  const bool on_device = frame->memory == CG_MEMORY_CUDA;
   const size_t scratch = cg_cuda_preprocess_scratch (frame->width, frame->height, frames->image);
-  CgCudaPicture picture;
+  CgCudaPicture picture = picture_of (frame);
+  size_t size = staged_bytes (frame);
+  Lie lie;
   bool done;
 
+  if (on_device) {
+    if (!find_planes (frames, frame, &lie, error))
+      return false;
+    size = lie.fetched;
+  }
   /* The last picture of this uploader must have left its buffers. */
   if (!cg_cuda_check (cudaEventSynchronize (uploader->done), "wait for a picture", error) ||
       !uploader_grow (uploader, size, scratch, error))
     return false;
-  stage (uploader, frame, &picture);
+  if (!on_device)
+    stage (uploader, frame, &picture);
   /* And the last use of the sample, by another uploader, is over before the next one begins. */
   if (sample->pending && !cg_cuda_check (cudaStreamWaitEvent (uploader->stream, sample->ready, 0),
                                          "wait for a picture", error))
     return false;
   sample->pending = true;
-  done =
-      cg_cuda_check (cudaMemcpyAsync (uploader->staged, uploader->pinned, size,
-                                      cudaMemcpyHostToDevice, uploader->stream),
-                     "upload a picture", error) &&
-      cg_cuda_check (cg_cuda_preprocess (&picture, frames->image, uploader->scratch,
-                                         uploader->scratch_size, sample->pixels, uploader->stream),
-                     "resize a picture", error);
+  done = on_device ? fetch (frames, uploader, frame, &lie, &picture, error)
+                   : cg_cuda_check (cudaMemcpyAsync (uploader->staged, uploader->pinned, size,
+                                                     cudaMemcpyHostToDevice, uploader->stream),
+                                    "upload a picture", error);
+  done = done && cg_cuda_check (cg_cuda_preprocess (&picture, frames->image, uploader->scratch,
+                                                    uploader->scratch_size, sample->pixels,
+                                                    uploader->stream),
+                                "resize a picture", error);
   /* Also behind half of the work: the buffers are in use until then. */
   return cg_cuda_check (cudaEventRecord (sample->ready, uploader->stream), "mark a picture",
                         done ? error : NULL) &&
@@ -291,6 +373,40 @@ cg_cuda_sample_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFrame *f
     return false;
   uploader = uploader_take (frames);
   done = upload (frames, uploader, sample, frame, error);
+  /* The picture is its owner's again, also after half of the work. */
+  if (frame->memory == CG_MEMORY_CUDA)
+    done = cg_cuda_check (cudaEventSynchronize (uploader->done), "read a picture",
+                          done ? error : NULL) &&
+           done;
+  uploader_give (frames, uploader);
+  return done;
+}
+
+static bool
+download (CgCudaFrames *frames, CgCudaUploader *uploader, const CgCudaSample *sample,
+          uint8_t *pixels, CgCudaError *error)
+{
+  const size_t bytes = (size_t)frames->image * frames->image * 3;
+
+  if (!cg_cuda_check (cudaEventSynchronize (uploader->done), "wait for a picture", error) ||
+      !uploader_grow (uploader, bytes, 0, error) ||
+      (sample->pending && !cg_cuda_check (cudaStreamWaitEvent (uploader->stream, sample->ready, 0),
+                                          "wait for a picture", error)) ||
+      !cg_cuda_check (cudaMemcpyAsync (uploader->pinned, sample->pixels, bytes,
+                                       cudaMemcpyDeviceToHost, uploader->stream),
+                      "download a picture", error) ||
+      !cg_cuda_check (cudaStreamSynchronize (uploader->stream), "download a picture", error))
+    return false;
+  memcpy (pixels, uploader->pinned, bytes);
+  return true;
+}
+
+bool
+cg_cuda_sample_get (CgCudaFrames *frames, CgCudaSample *sample, uint8_t *pixels, CgCudaError *error)
+{
+  CgCudaUploader *uploader = uploader_take (frames);
+  const bool done = download (frames, uploader, sample, pixels, error);
+
   uploader_give (frames, uploader);
   return done;
 }
@@ -313,6 +429,8 @@ bool
 cg_cuda_frames_open (CgCudaFrames *frames, const CgCudaDevice *device, unsigned image,
                      unsigned samples, CgCudaError *error)
 {
+  int first = 0;
+
   frames->device = device;
   frames->image = image;
   if (pthread_mutex_init (&frames->lock, NULL) != 0)
@@ -322,11 +440,14 @@ cg_cuda_frames_open (CgCudaFrames *frames, const CgCudaDevice *device, unsigned 
     return cg_cuda_fail (error, CG_CUDA_MEMORY, "Out of memory for a condition");
   }
   frames->has_lock = true;
+  if (!cg_cuda_check (cudaDeviceGetStreamPriorityRange (NULL, &first), "ask for priorities", error))
+    return false;
   for (unsigned i = 0; i < CG_CUDA_UPLOADERS; i++) {
     CgCudaUploader *uploader = &frames->uploaders[i];
 
-    if (!cg_cuda_check (cudaStreamCreateWithFlags (&uploader->stream, cudaStreamNonBlocking),
-                        "make a stream", error) ||
+    if (!cg_cuda_check (
+            cudaStreamCreateWithPriority (&uploader->stream, cudaStreamNonBlocking, first),
+            "make a stream", error) ||
         !cg_cuda_check (cudaEventCreateWithFlags (&uploader->done, cudaEventDisableTiming),
                         "make an event", error))
       return false;

@@ -61,11 +61,19 @@
  * engine when the next one is complete, it is dropped and a QOS message says so (its numbers count
  * windows); the meta rides on the first buffer after the answer. Offline no window is dropped: the
  * buffer that completes a window waits for the answer and carries it, so that the same file gives
- * the same answers every time. A window that the end of a stretch completes rides on no buffer. In
+ * the same answers every time, to the bit; so it is computed by itself, also where engines are faster with several at
+ * a time. A window that the end of a stretch completes rides on no buffer. In
  * both modes EOS, SEGMENT_DONE and GAP events wait until everything is answered. The element adds
  * nothing to the latency of the pipeline.
  *
  * A window that cannot be computed is a WARNING and a missing message; the pipeline goes on.
+ *
+ * ## Pictures in a GPU's memory
+ *
+ * Pictures may be in `memory:CUDAMemory`, as NVIDIA's decoders of GStreamer 1.22 and later give them. With device
+ * "cuda" a sample is made of them on the GPU, and nothing but that sample, some 150 kB, ever comes to the CPU. With
+ * other devices GStreamer downloads the pictures that become samples, one in a second or so. It takes nothing to be
+ * installed or set; what comes after the element has to take such pictures, too, or `cudadownload` goes between.
  *
  * ## Example launch line
  * |[

@@ -235,7 +235,17 @@ cuda_sample_put (gpointer data, gpointer sample, const CgFrame *frame, GError **
   const Cuda *self = data;
   CgCudaError failure = { 0 };
 
-  return self->module->sample_put (self->engine, sample, frame, NULL, &failure) ||
+  return self->module->sample_put (self->engine, sample, frame, &failure) ||
+         translate (&failure, error);
+}
+
+static gboolean
+cuda_sample_get (gpointer data, gpointer sample, guint8 *pixels, GError **error)
+{
+  const Cuda *self = data;
+  CgCudaError failure = { 0 };
+
+  return self->module->sample_get (self->engine, sample, pixels, &failure) ||
          translate (&failure, error);
 }
 
@@ -258,12 +268,15 @@ cg_backend_cuda (void)
     .abi = CG_BACKEND_ABI,
     .name = "cuda",
     .max_batch = CG_CUDA_MAX_BATCH,
+    .reads_cuda = TRUE,
+    .batch_shows = TRUE,
     .open = cuda_open,
     .close = cuda_close,
     .describe = cuda_describe,
     .sample_new = cuda_sample_new,
     .sample_free = cuda_sample_free,
     .sample_put = cuda_sample_put,
+    .sample_get = cuda_sample_get,
     .run = cuda_run,
   };
 

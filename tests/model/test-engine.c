@@ -328,6 +328,44 @@ test_batch (void)
 }
 
 static void
+submit_repeatable (CgClient *client, CgEngine *engine, const char *tags)
+{
+  for (; *tags; tags++) {
+    CgWindow *window = new_window (engine, *tags, GINT_TO_POINTER ((guint8)*tags), NULL);
+    window->repeatable = TRUE;
+    cg_client_submit (client, window);
+  }
+}
+
+/* Windows that are to have the same bits every time, and others, over a backend whose answers show the batch */
+static void
+test_repeatable (void)
+{
+  for (guint shows = 0; shows < 2; shows++) {
+    gate_backend.batch_shows = shows;
+    CgEngine *engine = gate_engine (4);
+    CgClient *a = cg_client_new (engine), *b = cg_client_new (engine), *c = cg_client_new (engine);
+    submit (a, engine, "A");
+    gate_wait (1);
+    submit_repeatable (a, engine, "BC");
+    submit (b, engine, "123");
+    submit_repeatable (c, engine, "x");
+    gate_allow (ALL);
+    expect (a, "ABC");
+    expect (b, "123");
+    expect (c, "x");
+
+    /* are computed by themselves, in their turn; but where nothing shows, in company. */
+    g_assert_cmpstr (gate.log->str, ==, shows ? "A B 1 x C 23" : "A B1xC 23");
+    cg_client_free (a);
+    cg_client_free (b);
+    cg_client_free (c);
+    cg_engine_unref (engine);
+  }
+  gate_backend.batch_shows = FALSE;
+}
+
+static void
 test_drop_oldest (void)
 {
   CgEngine *engine = gate_engine (1);
@@ -671,7 +709,7 @@ test_refused (void)
   other.abi = CG_BACKEND_ABI + 1;
   g_assert_null (cg_engine_new_with_backend (&other, model, network, &options, &error));
   g_assert_error (error, CG_ERROR, CG_ERROR_UNSUPPORTED);
-  g_assert_nonnull (strstr (error->message, "interface 2"));
+  g_assert_nonnull (strstr (error->message, "interface 3"));
   g_clear_error (&error);
 
   g_assert_null (cg_engine_new (model, network, &options, &error));
@@ -704,6 +742,21 @@ test_samples (void)
   g_assert_null (cg_sample_new (engine, &nothing, &error));
   g_assert_error (error, CG_ERROR, CG_ERROR_INPUT);
   g_assert_cmpuint (gate.rooms, ==, pooled);
+
+  /* Nor does one in a GPU's memory, for an engine that cannot look there. */
+  g_clear_error (&error);
+  const guint8 unreadable = 0;
+  const CgFrame elsewhere = { .format = CG_FORMAT_GRAY8,
+                              .width = 1,
+                              .height = 1,
+                              .plane = { &unreadable },
+                              .stride = { 1 },
+                              .memory = CG_MEMORY_CUDA };
+  g_assert_false (cg_engine_reads (engine, CG_MEMORY_CUDA));
+  g_assert_true (cg_engine_reads (engine, CG_MEMORY_SYSTEM));
+  g_assert_null (cg_sample_new (engine, &elsewhere, &error));
+  g_assert_error (error, CG_ERROR, CG_ERROR_UNSUPPORTED);
+  g_assert_nonnull (strstr (error->message, "cudadownload"));
 
   /* A sample keeps its engine. */
   cg_engine_unref (engine);
@@ -787,6 +840,7 @@ main (int argc, char **argv)
   g_test_add_func ("/engine/order", test_order);
   g_test_add_func ("/engine/fair", test_fair);
   g_test_add_func ("/engine/batch", test_batch);
+  g_test_add_func ("/engine/repeatable", test_repeatable);
   g_test_add_func ("/engine/drop-oldest", test_drop_oldest);
   g_test_add_func ("/engine/flush-while-running", test_flush_while_running);
   g_test_add_func ("/engine/cancel-only-unwanted", test_cancel_only_unwanted);

@@ -109,7 +109,7 @@ bench_open (Bench *b, CgCudaError *failure)
     for (gsize k = 0; k < (gsize)3 * image * image; k++)
       pixels[k] = (guint8)(g_rand_int (rand) >> 24);
     b->samples[i] = b->module->sample_new (b->engine, failure);
-    if (!b->samples[i] || !b->module->sample_put (b->engine, b->samples[i], &frame, NULL, failure))
+    if (!b->samples[i] || !b->module->sample_put (b->engine, b->samples[i], &frame, failure))
       return complain (b->geometry, failure);
   }
   return TRUE;
@@ -176,7 +176,7 @@ measure_error (Bench *b, GString *errors)
     cg_generate_frame (1, 0, i, g->image, pixels);
     samples[i] = cpu->sample_new (engine, &error);
     done = samples[i] && cpu->sample_put (engine, samples[i], &frame, &error) &&
-           b->module->sample_put (b->engine, b->samples[i], &frame, NULL, &failure);
+           b->module->sample_put (b->engine, b->samples[i], &frame, &failure);
   }
   done = done && cpu->run (engine, samples, 1, &expected, &cancel, &error) &&
          b->module->run (b->engine, b->samples, 1, &found, NULL, &failure);
@@ -216,8 +216,7 @@ measure_pictures (Bench *b, GString *pictures, GString *end_to_end)
     planes[i] = (guint8)(cg_generate_draw (1, i) >> 56);
   for (gint i = -20; i < repeats; i++) {
     const gint64 start = g_get_monotonic_time ();
-    if (!b->module->sample_put (b->engine, b->samples[(guint)(i + 20) % b->frames], &frame, NULL,
-                                &error))
+    if (!b->module->sample_put (b->engine, b->samples[(guint)(i + 20) % b->frames], &frame, &error))
       return complain (b->geometry, &error);
     const gint64 between = g_get_monotonic_time ();
     if (!b->module->run (b->engine, b->samples, 1, &outputs, NULL, &error))

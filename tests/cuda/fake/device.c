@@ -349,6 +349,28 @@ get_error_text (CUresult result, const char **text)
   return CUDA_SUCCESS;
 }
 
+static CUresult
+pointer_attribute (void *value, CUpointer_attribute attribute, CUdeviceptr pointer)
+{
+  CG_FAKE_CALL_AS (CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_ILLEGAL_ADDRESS);
+  const CgFakeMemory *memory = cg_fake_find ((const void *)(gsize)pointer);
+  if (!memory)
+    return CUDA_ERROR_INVALID_VALUE;
+  switch (attribute) {
+  case CU_POINTER_ATTRIBUTE_CONTEXT:
+    *(gpointer *)value = memory->context;
+    return memory->context ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+  case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+    *(guint *)value = memory->kind == CG_FAKE_DEVICE ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST;
+    return CUDA_SUCCESS;
+  case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+    *(gint *)value = memory->device;
+    return CUDA_SUCCESS;
+  default:
+    return CUDA_ERROR_INVALID_VALUE;
+  }
+}
+
 static const struct {
   const char *name;
   void (*function) (void);
@@ -360,6 +382,8 @@ static const struct {
   { "cuCtxGetDevice", (void (*) (void))get_device },
   { "cuDevicePrimaryCtxRetain", (void (*) (void))primary_retain },
   { "cuDevicePrimaryCtxRelease", (void (*) (void))primary_release },
+  { "cuPointerGetAttribute", (void (*) (void))pointer_attribute },
+  { "cuMemcpyPeerAsync", (void (*) (void))cg_fake_peer_copy },
   { "cuGetErrorString", (void (*) (void))get_error_text },
   { "cuGetErrorName", (void (*) (void))get_error_text },
 };
@@ -513,7 +537,9 @@ cudaError_t
 cudaDeviceGetStreamPriorityRange (int *least, int *greatest)
 {
   CG_FAKE_CALL (cudaErrorUnknown);
-  *least = 0;
-  *greatest = -5;
+  if (least)
+    *least = 0;
+  if (greatest)
+    *greatest = -5;
   return cudaSuccess;
 }

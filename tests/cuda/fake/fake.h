@@ -73,6 +73,10 @@ gsize cg_fake_poison_changed (void);
 gpointer cg_fake_context_new (gint device);
 void cg_fake_context_free (gpointer context);
 
+/** cg_fake_disown: the allocation that @pointer begins belongs to no context any more, as pooled and virtual memory does
+ * not. */
+void cg_fake_disown (void *pointer);
+
 /** cg_fake_contexts_vanish: as when somebody resets the device: no context can be made current until the next reset,
  * and what was made in one is gone, the libraries' handles among it. Freeing such a thing is a fault then, for it could
  * be somebody else's by now. */

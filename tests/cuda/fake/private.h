@@ -58,7 +58,8 @@ typedef struct {
   guint8 *data;
   gsize size;
   CgFakeKind kind;
-  gpointer context;
+  gpointer context; /* NULL: of none */
+  gint device;
   guint8 *before; /* of cg_fake_snapshot() */
 } CgFakeMemory;
 
@@ -73,6 +74,10 @@ void cg_fake_memory_vanish (void);
 void cg_fake_streams_vanish (void);
 void cg_fake_lt_vanish (void);
 void cg_fake_dnn_vanish (void);
+
+/** cg_fake_peer_copy: cuMemcpyPeerAsync(). */
+gint cg_fake_peer_copy (guint64 to, gpointer to_context, guint64 from, gpointer from_context,
+                        gsize size, cudaStream_t stream);
 
 guint cg_fake_memory_count (CgFakeKind kind, gsize *bytes);
 void cg_fake_memory_check_guards (void);
