@@ -325,6 +325,35 @@ time_it (CgCudaEngine *engine, CgCudaSample *const *samples, unsigned sets, unsi
                 error);
 }
 
+static bool
+picture_new (CgCudaEngine *engine, const CgFrame *frame, CgFrame *copy, CgCudaError *error)
+{
+  return enter (engine, error) &&
+         leave (engine, cg_cuda_frame_copy (&engine->device, frame, copy, error), error);
+}
+
+static void
+picture_free (CgCudaEngine *engine, CgFrame *copy)
+{
+  CgCudaError error;
+
+  if (!cg_cuda_device_enter (&engine->device, &error))
+    return; /* it went with the context */
+  cg_cuda_frame_copy_free (copy);
+  cg_cuda_device_leave (&engine->device);
+}
+
+static bool
+time_put (CgCudaEngine *engine, CgCudaSample *sample, const CgFrame *pictures, unsigned sets,
+          bool apart, unsigned repeats, float *microseconds, CgCudaError *error)
+{
+  return enter (engine, error) &&
+         leave (engine,
+                cg_cuda_sample_time_put (&engine->frames, sample, pictures, sets, apart, repeats,
+                                         microseconds, error),
+                error);
+}
+
 /* ---- the table ---- */
 
 __attribute__ ((visibility ("default"))) const CgCudaModule *
@@ -342,6 +371,9 @@ cg_cuda_module (void)
     .sample_get = sample_get,
     .run = run,
     .time = time_it,
+    .picture_new = picture_new,
+    .picture_free = picture_free,
+    .time_put = time_put,
   };
 
   return &module;

@@ -219,45 +219,51 @@ span (const CgFrame *frame, unsigned p, const uint8_t **low)
   return (n - 1) * stride + row_bytes (frame, p);
 }
 
-/* Where a picture in device memory can be read. */
+/* What becomes of a picture.
+ * @context: of each plane in device memory that has to be copied; NULL: it is read in place
+ * @size: bytes of room that the planes take which are copied, from wherever */
 typedef struct {
-  void *context[3]; /* NULL: in place */
-  size_t fetched;   /* bytes of room for the other planes */
-} Lie;
+  const CgFrame *frame;
+  CgCudaPicture picture;
+  void *context[3];
+  size_t size;
+} Job;
 
+/* @apart: as if the planes lay in another context. */
 static bool
-find_planes (const CgCudaFrames *frames, const CgFrame *frame, Lie *lie, CgCudaError *error)
+find_planes (const CgCudaFrames *frames, Job *job, bool apart, CgCudaError *error)
 {
   const uint8_t *low;
 
-  *lie = (Lie){ { NULL }, 0 };
+  job->size = 0;
   for (unsigned p = 0; p < 3; p++)
-    if (rows (frame, p) > 0) {
-      if (!cg_cuda_device_find (frames->device, frame->plane[p], &lie->context[p], error))
+    if (rows (job->frame, p) > 0) {
+      if (!cg_cuda_device_find (frames->device, job->frame->plane[p], &job->context[p], error))
         return false;
-      if (lie->context[p])
-        lie->fetched += aligned (span (frame, p, &low));
+      if (apart && !job->context[p])
+        job->context[p] = frames->device->context;
+      if (job->context[p])
+        job->size += aligned (span (job->frame, p, &low));
     }
   return true;
 }
 
 /* The picture as it lies, what cannot be read there copied. */
 static bool
-fetch (const CgCudaFrames *frames, const CgCudaUploader *uploader, const CgFrame *frame,
-       const Lie *lie, CgCudaPicture *picture, CgCudaError *error)
+fetch (const CgCudaFrames *frames, const CgCudaUploader *uploader, Job *job, CgCudaError *error)
 {
   uint8_t *room = uploader->staged;
 
   for (unsigned p = 0; p < 3; p++) {
     const uint8_t *low;
-    const size_t bytes = span (frame, p, &low);
+    const size_t bytes = span (job->frame, p, &low);
 
-    picture->plane[p] = frame->plane[p];
-    picture->stride[p] = frame->stride[p];
-    if (bytes == 0 || !lie->context[p])
+    job->picture.plane[p] = job->frame->plane[p];
+    job->picture.stride[p] = job->frame->stride[p];
+    if (!job->context[p])
       continue;
-    picture->plane[p] = room + (frame->plane[p] - low);
-    if (!cg_cuda_device_fetch (frames->device, room, low, lie->context[p], bytes, uploader->stream,
+    job->picture.plane[p] = room + (job->frame->plane[p] - low);
+    if (!cg_cuda_device_fetch (frames->device, room, low, job->context[p], bytes, uploader->stream,
                                error))
       return false;
     room += aligned (bytes);
@@ -265,39 +271,43 @@ fetch (const CgCudaFrames *frames, const CgCudaUploader *uploader, const CgFrame
   return true;
 }
 
-/* Puts the work on the uploader's stream. */
+/* Up to the point where only the device is needed. */
 static bool
-upload (CgCudaFrames *frames, CgCudaUploader *uploader, CgCudaSample *sample, const CgFrame *frame,
-        CgCudaError *error)
+prepare (CgCudaFrames *frames, CgCudaUploader *uploader, const CgFrame *frame, bool apart, Job *job,
+         CgCudaError *error)
 {
-  const bool on_device = frame->memory == CG_MEMORY_CUDA;
   const size_t scratch = cg_cuda_preprocess_scratch (frame->width, frame->height, frames->image);
-  CgCudaPicture picture = picture_of (frame);
-  size_t size = staged_bytes (frame);
-  Lie lie;
-  bool done;
 
-  if (on_device) {
-    if (!find_planes (frames, frame, &lie, error))
-      return false;
-    size = lie.fetched;
-  }
+  *job = (Job){ .frame = frame, .picture = picture_of (frame), .size = staged_bytes (frame) };
+  if (frame->memory == CG_MEMORY_CUDA && !find_planes (frames, job, apart, error))
+    return false;
   /* The last picture of this uploader must have left its buffers. */
   if (!cg_cuda_check (cudaEventSynchronize (uploader->done), "wait for a picture", error) ||
-      !uploader_grow (uploader, size, scratch, error))
+      !uploader_grow (uploader, job->size, scratch, error))
     return false;
-  if (!on_device)
-    stage (uploader, frame, &picture);
-  /* And the last use of the sample, by another uploader, is over before the next one begins. */
+  if (frame->memory == CG_MEMORY_SYSTEM)
+    stage (uploader, frame, &job->picture);
+  return true;
+}
+
+/* Puts the work on the uploader's stream. */
+static bool
+enqueue (CgCudaFrames *frames, CgCudaUploader *uploader, CgCudaSample *sample, Job *job,
+         CgCudaError *error)
+{
+  bool done;
+
+  /* The last use of the sample, by another uploader, is over before the next one begins. */
   if (sample->pending && !cg_cuda_check (cudaStreamWaitEvent (uploader->stream, sample->ready, 0),
                                          "wait for a picture", error))
     return false;
   sample->pending = true;
-  done = on_device ? fetch (frames, uploader, frame, &lie, &picture, error)
-                   : cg_cuda_check (cudaMemcpyAsync (uploader->staged, uploader->pinned, size,
-                                                     cudaMemcpyHostToDevice, uploader->stream),
-                                    "upload a picture", error);
-  done = done && cg_cuda_check (cg_cuda_preprocess (&picture, frames->image, uploader->scratch,
+  done = job->frame->memory == CG_MEMORY_CUDA
+             ? fetch (frames, uploader, job, error)
+             : cg_cuda_check (cudaMemcpyAsync (uploader->staged, uploader->pinned, job->size,
+                                               cudaMemcpyHostToDevice, uploader->stream),
+                              "upload a picture", error);
+  done = done && cg_cuda_check (cg_cuda_preprocess (&job->picture, frames->image, uploader->scratch,
                                                     uploader->scratch_size, sample->pixels,
                                                     uploader->stream),
                                 "resize a picture", error);
@@ -368,11 +378,13 @@ cg_cuda_sample_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFrame *f
 {
   CgCudaUploader *uploader;
   bool done;
+  Job job;
 
   if (!check_frame (frame, error))
     return false;
   uploader = uploader_take (frames);
-  done = upload (frames, uploader, sample, frame, error);
+  done = prepare (frames, uploader, frame, false, &job, error) &&
+         enqueue (frames, uploader, sample, &job, error);
   /* The picture is its owner's again, also after half of the work. */
   if (frame->memory == CG_MEMORY_CUDA)
     done = cg_cuda_check (cudaEventSynchronize (uploader->done), "read a picture",
@@ -421,6 +433,101 @@ cg_cuda_sample_fill (CgCudaFrames *frames, CgCudaSample *sample, const uint8_t *
                                          frames->device->stream),
                         "upload a picture", error) &&
          cg_cuda_check (cudaStreamSynchronize (frames->device->stream), "upload a picture", error);
+}
+
+/* ---- for benchmarks ---- */
+
+bool
+cg_cuda_frame_copy (const CgCudaDevice *device, const CgFrame *frame, CgFrame *copy,
+                    CgCudaError *error)
+{
+  const uint8_t *low;
+  size_t size = 0;
+  uint8_t *room;
+  bool done;
+
+  if (!check_frame (frame, error))
+    return false;
+  for (unsigned p = 0; p < 3; p++)
+    size += aligned (span (frame, p, &low));
+  if (!cg_cuda_check (cudaMalloc ((void **)&room, size), "make room for a picture", error))
+    return false;
+  *copy = *frame;
+  copy->memory = CG_MEMORY_CUDA;
+  done = true;
+  for (unsigned p = 0; p < 3 && done; p++) {
+    const size_t bytes = span (frame, p, &low);
+
+    if (bytes == 0)
+      continue;
+    copy->plane[p] = room + (frame->plane[p] - low);
+    done =
+        cg_cuda_check (cudaMemcpyAsync (room, low, bytes, cudaMemcpyHostToDevice, device->stream),
+                       "upload a picture", error);
+    room += aligned (bytes);
+  }
+  /* Once more behind half of the work. */
+  done = cg_cuda_check (cudaStreamSynchronize (device->stream), "upload a picture",
+                        done ? error : NULL) &&
+         done;
+  if (!done)
+    cudaFree (room - size);
+  return done;
+}
+
+void
+cg_cuda_frame_copy_free (CgFrame *copy)
+{
+  const uint8_t *low;
+
+  span (copy, 0, &low);
+  cudaFree ((void *)low);
+  *copy = (CgFrame){ 0 };
+}
+
+static bool
+time_one (CgCudaFrames *frames, CgCudaUploader *uploader, CgCudaSample *sample,
+          const CgFrame *frame, bool apart, const cudaEvent_t events[2], float *microseconds,
+          CgCudaError *error)
+{
+  float milliseconds = 0;
+  Job job;
+
+  if (!prepare (frames, uploader, frame, apart, &job, error) ||
+      !cg_cuda_check (cudaEventRecord (events[0], uploader->stream), "time a picture", error) ||
+      !enqueue (frames, uploader, sample, &job, error) ||
+      !cg_cuda_check (cudaEventRecord (events[1], uploader->stream), "time a picture", error) ||
+      !cg_cuda_check (cudaEventSynchronize (events[1]), "time a picture", error) ||
+      !cg_cuda_check (cudaEventElapsedTime (&milliseconds, events[0], events[1]), "time a picture",
+                      error))
+    return false;
+  *microseconds = 1000 * milliseconds;
+  return true;
+}
+
+bool
+cg_cuda_sample_time_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFrame *pictures,
+                         unsigned sets, bool apart, unsigned repeats, float *microseconds,
+                         CgCudaError *error)
+{
+  CgCudaUploader *uploader = uploader_take (frames);
+  cudaEvent_t events[2] = { NULL, NULL };
+  bool done = true;
+
+  for (unsigned i = 0; i < 2 && done; i++)
+    done = cg_cuda_check (cudaEventCreateWithFlags (&events[i], cudaEventBlockingSync),
+                          "make an event", error);
+  for (unsigned i = 0; i < repeats && done; i++)
+    done = check_frame (&pictures[i % sets], error) &&
+           time_one (frames, uploader, sample, &pictures[i % sets], apart, events, &microseconds[i],
+                     error);
+  /* The pictures are their owner's again, also after a failure. */
+  cudaStreamSynchronize (uploader->stream);
+  for (unsigned i = 0; i < 2; i++)
+    if (events[i])
+      cudaEventDestroy (events[i]);
+  uploader_give (frames, uploader);
+  return done;
 }
 
 /* ---- life ---- */

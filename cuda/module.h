@@ -85,7 +85,11 @@ typedef struct _CgCudaSample CgCudaSample;
  * @run: windows 1..CG_CUDA_MAX_BATCH; @samples is [n][frames]; fills @outputs[n], scene and text where not NULL.
  *   One thread at a time. Fails with COMPUTE if *@cancel (atomic, may be NULL) is not zero when it begins
  * @time: what @n windows take on the device from sample pointers to outputs in host memory, in microseconds, for each
- *   of @repeats runs over @sets sets of samples in turn ([sets][n][frames]). For benchmarks; the engine thread's place
+ *   of @repeats runs over @sets sets of samples in turn ([sets][n][frames]). This and what follows: for benchmarks, in
+ *   the place of the engine's thread
+ * @picture_new, @picture_free: @copy of @frame, which is in system memory, in memory of the engine's context
+ * @time_put: what sample_put() of @sets @pictures in device memory in turn takes on the device, in microseconds, for
+ *   each of @repeats. @apart: as if they lay in another context
  */
 typedef struct _CgCudaModule {
   unsigned abi;
@@ -103,6 +107,12 @@ typedef struct _CgCudaModule {
                CgOutputs *const *outputs, const int *cancel, CgCudaError *error);
   bool (*time) (CgCudaEngine *engine, CgCudaSample *const *samples, unsigned sets, unsigned n,
                 unsigned repeats, float *microseconds, CgCudaError *error);
+  bool (*picture_new) (CgCudaEngine *engine, const CgFrame *frame, CgFrame *copy,
+                       CgCudaError *error);
+  void (*picture_free) (CgCudaEngine *engine, CgFrame *copy);
+  bool (*time_put) (CgCudaEngine *engine, CgCudaSample *sample, const CgFrame *pictures,
+                    unsigned sets, bool apart, unsigned repeats, float *microseconds,
+                    CgCudaError *error);
 } CgCudaModule;
 
 /** cg_cuda_module: the module's table. Any thread. */

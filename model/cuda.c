@@ -261,6 +261,52 @@ cuda_run (gpointer data, gpointer const *samples, guint n, CgOutputs *const *out
          translate (&failure, error);
 }
 
+/* ---- benchmarks ---- */
+
+gboolean
+cg_cuda_time (gpointer data, gpointer const *samples, guint sets, guint n, guint repeats,
+              float *microseconds, GError **error)
+{
+  const Cuda *self = data;
+  CgCudaError failure = { 0 };
+
+  return self->module->time (self->engine, (CgCudaSample *const *)samples, sets, n, repeats,
+                             microseconds, &failure) ||
+         translate (&failure, error);
+}
+
+gboolean
+cg_cuda_picture_new (gpointer data, const CgFrame *frame, CgFrame *copy, GError **error)
+{
+  const Cuda *self = data;
+  CgCudaError failure = { 0 };
+
+  return self->module->picture_new (self->engine, frame, copy, &failure) ||
+         translate (&failure, error);
+}
+
+void
+cg_cuda_picture_free (gpointer data, CgFrame *copy)
+{
+  const Cuda *self = data;
+
+  self->module->picture_free (self->engine, copy);
+}
+
+gboolean
+cg_cuda_time_put (gpointer data, gpointer sample, const CgFrame *pictures, guint sets,
+                  gboolean apart, guint repeats, float *microseconds, GError **error)
+{
+  const Cuda *self = data;
+  CgCudaError failure = { 0 };
+
+  return self->module->time_put (self->engine, sample, pictures, sets, apart, repeats, microseconds,
+                                 &failure) ||
+         translate (&failure, error);
+}
+
+/* ---- the table ---- */
+
 const CgBackend *
 cg_backend_cuda (void)
 {
