@@ -166,10 +166,8 @@ gst_city_guessr_frame_map (GstVideoFrame *video, const GstVideoInfo *info, GstBu
   GstMapFlags flags = (GstMapFlags)(GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF);
 
   in_place &= in_cuda;
-  if (in_place) {
-    wait_for_writers (buffer);
+  if (in_place)
     flags |= MAP_CUDA;
-  }
   if (!gst_video_frame_map (video, info, buffer, flags)) {
     g_set_error (error, CG_ERROR, CG_ERROR_INPUT, "The picture's memory cannot be read%s",
                  in_cuda ? ": it is a GPU's. Put cudadownload before cityguessr" : "");
@@ -180,6 +178,8 @@ gst_city_guessr_frame_map (GstVideoFrame *video, const GstVideoInfo *info, GstBu
     g_set_error (error, CG_ERROR, CG_ERROR_INPUT, "The crop rectangle is not inside the picture");
     return FALSE;
   }
+  if (in_place)
+    wait_for_writers (buffer); /* an upload by the mapping among them */
   frame->memory = in_place ? CG_MEMORY_CUDA : CG_MEMORY_SYSTEM;
   return TRUE;
 }

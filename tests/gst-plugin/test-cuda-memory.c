@@ -59,22 +59,22 @@ GST_END_TEST;
 /* For an engine that reads system memory GStreamer downloads it; and what is in system memory stays there. */
 GST_START_TEST (test_downloaded)
 {
-  GstBuffer *buffers[] = { nv12_new (fake_cuda_memory_new (PITCH * HEIGHT * 3 / 2, 77)),
-                           nv12_new (gst_allocator_alloc (NULL, PITCH * HEIGHT * 3 / 2, NULL)) };
+  GstBuffer *pictures[] = { nv12_new (fake_cuda_memory_new (PITCH * HEIGHT * 3 / 2, 77)),
+                            nv12_new (gst_allocator_alloc (NULL, PITCH * HEIGHT * 3 / 2, NULL)) };
   GstVideoInfo info;
 
   gst_video_info_set_format (&info, GST_VIDEO_FORMAT_NV12, WIDTH, HEIGHT);
-  gst_buffer_memset (buffers[1], 0, 77, PITCH * HEIGHT * 3 / 2);
-  for (guint i = 0; i < G_N_ELEMENTS (buffers); i++) {
+  gst_buffer_memset (pictures[1], 0, 77, PITCH * HEIGHT * 3 / 2);
+  for (guint i = 0; i < G_N_ELEMENTS (pictures); i++) {
     GstVideoFrame video;
     CgFrame frame;
 
-    fail_unless (gst_city_guessr_frame_map (&video, &info, buffers[i], i == 1, &frame, NULL));
+    fail_unless (gst_city_guessr_frame_map (&video, &info, pictures[i], i == 1, &frame, NULL));
     fail_unless_equals_int (frame.memory, CG_MEMORY_SYSTEM);
     fail_unless_equals_int (frame.plane[0][0], 77);
     fail_unless_equals_int (frame.plane[1][WIDTH - 1], 77);
     gst_video_frame_unmap (&video);
-    gst_buffer_unref (buffers[i]);
+    gst_buffer_unref (pictures[i]);
   }
 }
 GST_END_TEST;

@@ -2,4 +2,4 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-int fake_driver;
+__attribute__ ((visibility ("default"))) int fake_driver;

@@ -11,6 +11,8 @@
 
 G_BEGIN_DECLS
 
+#pragma GCC visibility push(default)
+
 /** fake_cuda_memory_new: (transfer full): @size bytes on the device, each of them @value. */
 GstMemory *fake_cuda_memory_new (gsize size, guint8 value);
 
@@ -26,5 +28,7 @@ void gst_cuda_memory_sync (GstMemory *memory);
 
 /** fake_cuda_downloads: how often memory was mapped for the CPU. */
 guint fake_cuda_downloads (void);
+
+#pragma GCC visibility pop
 
 G_END_DECLS
