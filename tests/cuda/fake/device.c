@@ -19,6 +19,7 @@ static guint64 n_calls;
 static gboolean lost, vanished;
 static const char *fail_name;
 static GString *faults, *calls_log;
+static GPtrArray *traced_calls, *traced_ops;
 
 static __thread cudaError_t last_error; /* each thread has its own */
 static __thread gint current_device;
@@ -49,6 +50,8 @@ guint
 cg_fake_enter (const char *name)
 {
   cg_fake_log_line ("", name);
+  if (traced_calls)
+    g_ptr_array_add (traced_calls, (gpointer)name);
   n_calls++;
   if (cg_fake_settings.lose_at && n_calls >= cg_fake_settings.lose_at)
     cg_fake_lose (name);
@@ -59,6 +62,21 @@ cg_fake_enter (const char *name)
     return 1;
   }
   return 0;
+}
+
+void
+cg_fake_trace (GPtrArray *calls, GPtrArray *ops)
+{
+  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&cg_fake_lock);
+  traced_calls = calls;
+  traced_ops = ops;
+}
+
+void
+cg_fake_trace_op (const char *name)
+{
+  if (traced_ops)
+    g_ptr_array_add (traced_ops, (gpointer)name);
 }
 
 guint64

@@ -51,6 +51,10 @@ guint64 cg_fake_ops (void);
 /** cg_fake_fail_name: the call that @fail_at or @lose_at struck first, or NULL. */
 const char *cg_fake_fail_name (void);
 
+/** cg_fake_trace: from now on the names of calls that can fail are added to @calls, and those of the work that streams do
+ * to @ops, in their order; the strings are static. NULL stops it. */
+void cg_fake_trace (GPtrArray *calls, GPtrArray *ops);
+
 /** cg_fake_faults: what was done wrong since the reset, one a line; "" if nothing. (transfer full) */
 char *cg_fake_faults (void);
 

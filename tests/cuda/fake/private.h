@@ -19,6 +19,7 @@ void cg_fake_lose (const char *name);
 /** cg_fake_vanished: after cg_fake_contexts_vanish(). */
 gboolean cg_fake_vanished (void);
 void cg_fake_note (const char *format, ...) G_GNUC_PRINTF (1, 2); /* a fault */
+void cg_fake_trace_op (const char *name);
 void cg_fake_log_line (const char *prefix, const char *name);
 
 /** cg_fake_return: what cudaGetLastError() will say. Returns @error. */

@@ -141,6 +141,7 @@ op_unref (gpointer data)
 /* ---- doing it ---- */
 
 static gboolean run_first (Stream *stream);
+static void run_exec (void *data);
 
 static void
 run_op (Op *op)
@@ -157,6 +158,8 @@ run_op (Op *op)
   }
   n_ops++;
   cg_fake_log_line ("-> ", op->name);
+  if (op->run != run_exec) /* whose parts count, not the launch */
+    cg_fake_trace_op (op->name);
   if (cg_fake_settings.lose_op_at && n_ops >= cg_fake_settings.lose_op_at)
     cg_fake_lose (op->name);
   if (cg_fake_lost ())
