@@ -57,9 +57,17 @@ cg_cuda_answers_open (CgCudaAnswers *a, const CgCudaNetwork *network, CgCudaErro
 void
 cg_cuda_answers_close (CgCudaAnswers *a)
 {
-  cudaFreeHost (a->host);
+  if (a->host)
+    cudaFreeHost (a->host);
   cg_cuda_arena_clear (&a->buffers);
   *a = (CgCudaAnswers){ 0 };
+}
+
+void
+cg_cuda_answers_forget (CgCudaAnswers *a)
+{
+  a->host = NULL;
+  a->buffers.block = NULL;
 }
 
 /* @to [n][outputs] = MLP (@a->attended), ReLU between its layers. */

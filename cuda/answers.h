@@ -25,6 +25,10 @@ bool cg_cuda_answers_open (CgCudaAnswers *answers, const CgCudaNetwork *network,
                            CgCudaError *error);
 void cg_cuda_answers_close (CgCudaAnswers *answers);
 
+/** cg_cuda_answers_forget: the context is gone, and with it what was made there; _close() then frees the rest. So do
+ * the other functions of this name. */
+void cg_cuda_answers_forget (CgCudaAnswers *answers);
+
 /** cg_cuda_answers_run: the means of @n windows to @host. On the device's stream; may be captured. */
 bool cg_cuda_answers_run (CgCudaAnswers *answers, unsigned n, CgCudaError *error);
 

@@ -75,7 +75,8 @@ cg_cuda_arena_allocate (CgCudaArena *arena, const char *what, CgCudaError *error
 void
 cg_cuda_arena_clear (CgCudaArena *arena)
 {
-  cudaFree (arena->block);
+  if (arena->block)
+    cudaFree (arena->block);
   free (arena->slots);
   free (arena->offsets);
   *arena = (CgCudaArena){ 0 };

@@ -99,7 +99,8 @@ cg_cuda_batches_close (CgCudaBatches *b)
       cudaGraphExecDestroy (b->graphs[i]);
   if (b->finished)
     cudaEventDestroy (b->finished);
-  cudaFreeHost (b->pointers);
+  if (b->pointers)
+    cudaFreeHost (b->pointers);
   *b = (CgCudaBatches){ 0 };
 }
 

@@ -108,6 +108,9 @@ static struct {
   int (*release) (int device);
   int (*push) (void *context);
   int (*pop) (void **context);
+  int (*attribute) (void *value, int attribute, uintptr_t pointer);
+  int (*copy) (uintptr_t to, void *to_context, uintptr_t from, void *from_context, size_t bytes,
+               cudaStream_t stream);
 } driver;
 static pthread_once_t driver_once = PTHREAD_ONCE_INIT;
 static cudaError_t driver_error;
@@ -123,6 +126,8 @@ driver_load (void)
     { "cuDevicePrimaryCtxRelease", &driver.release },
     { "cuCtxPushCurrent", &driver.push },
     { "cuCtxPopCurrent", &driver.pop },
+    { "cuPointerGetAttribute", &driver.attribute },
+    { "cuMemcpyPeerAsync", &driver.copy },
   };
 
   for (size_t i = 0; i < sizeof functions / sizeof *functions && driver_error == cudaSuccess; i++) {
@@ -151,6 +156,46 @@ cg_cuda_device_leave (const CgCudaDevice *device)
   void *context = device->context;
 
   driver.pop (&context);
+}
+
+/* ---- somebody else's memory ---- */
+
+/* Of cuda.h, whose functions are called by name alone. */
+enum { POINTER_CONTEXT = 1, POINTER_MEMORY_TYPE = 2, POINTER_DEVICE = 9 };
+#define DEVICE_MEMORY 2
+
+bool
+cg_cuda_device_find (const CgCudaDevice *device, const void *pointer, void **context,
+                     CgCudaError *error)
+{
+  const uintptr_t address = (uintptr_t)pointer;
+  unsigned type = 0;
+  int number = -1;
+
+  *context = NULL;
+  if (driver.attribute (&type, POINTER_MEMORY_TYPE, address) != 0 || type != DEVICE_MEMORY ||
+      driver.attribute (&number, POINTER_DEVICE, address) != 0)
+    return cg_cuda_fail (error, CG_CUDA_INPUT,
+                         "The picture is said to be in a GPU's memory, but it is in none's");
+  if (driver.attribute (context, POINTER_CONTEXT, address) != 0 || *context == device->context)
+    *context = NULL;
+  else if (*context)
+    return true;
+  return number == device->number ||
+         cg_cuda_fail (error, CG_CUDA_UNSUPPORTED,
+                       "The picture is in the memory of GPU %d, and the engine works on GPU %d: "
+                       "put cudadownload before it",
+                       number, device->number);
+}
+
+bool
+cg_cuda_device_fetch (const CgCudaDevice *device, void *to, const void *from, void *context,
+                      size_t bytes, cudaStream_t stream, CgCudaError *error)
+{
+  /* The driver's errors have the runtime's numbers. */
+  return cg_cuda_check ((cudaError_t)driver.copy ((uintptr_t)to, device->context, (uintptr_t)from,
+                                                  context, bytes, stream),
+                        "copy a picture", error);
 }
 
 /* ---- finding, opening, closing ---- */
@@ -268,6 +313,14 @@ cg_cuda_device_close (CgCudaDevice *device)
     cudaStreamDestroy (device->stream);
   cudaGetLastError ();
   cg_cuda_device_leave (device);
+  if (device->owns_context)
+    driver.release (device->number);
+  *device = (CgCudaDevice){ 0 };
+}
+
+void
+cg_cuda_device_forget (CgCudaDevice *device)
+{
   if (device->owns_context)
     driver.release (device->number);
   *device = (CgCudaDevice){ 0 };

@@ -4,13 +4,14 @@
  *
  *   cudart     cudaGetDeviceCount, cudaDriverGetVersion, cudaRuntimeGetVersion, cudaGetDeviceProperties,
  *              cudaGetDriverEntryPointByVersion, cudaMemGetInfo, cudaMalloc, cudaFree, cudaHostAlloc, cudaFreeHost,
- *              cudaMemcpyAsync, cudaMemsetAsync, cudaStreamCreateWithFlags, cudaStreamDestroy, cudaStreamSynchronize,
+ *              cudaMemcpyAsync, cudaMemsetAsync, cudaStreamCreateWithFlags, cudaStreamCreateWithPriority,
+ *              cudaDeviceGetStreamPriorityRange, cudaStreamDestroy, cudaStreamSynchronize,
  *              cudaStreamWaitEvent, cudaEventCreateWithFlags, cudaEventDestroy, cudaEventRecord, cudaEventQuery,
  *              cudaEventSynchronize, cudaEventElapsedTime, cudaStreamBeginCapture, cudaStreamEndCapture,
  *              cudaGraphInstantiate, cudaGraphDestroy, cudaGraphExecDestroy, cudaGraphLaunch, cudaGetLastError,
  *              cudaGetErrorString
  *   driver     through cudaGetDriverEntryPointByVersion: cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRelease,
- *              cuCtxPushCurrent, cuCtxPopCurrent
+ *              cuCtxPushCurrent, cuCtxPopCurrent, cuPointerGetAttribute, cuMemcpyPeerAsync
  *   cuBLASLt   cublasLtCreate, cublasLtDestroy, cublasLtGetVersion, cublasLtGetStatusString,
  *              cublasLtMatmulDescCreate, -Destroy, -SetAttribute, cublasLtMatrixLayoutCreate, -Destroy, -SetAttribute,
  *              cublasLtMatmulPreferenceCreate, -Destroy, -SetAttribute, cublasLtMatmulAlgoGetHeuristic,
@@ -64,9 +65,25 @@ bool cg_cuda_device_open (CgCudaDevice *device, int number, void *context, CgCud
 /** cg_cuda_device_close: within its context; leaves and gives it back. */
 void cg_cuda_device_close (CgCudaDevice *device);
 
+/** cg_cuda_device_forget: the context is gone and was not entered: gives up what cg_cuda_device_close() would free. */
+void cg_cuda_device_forget (CgCudaDevice *device);
+
 /** cg_cuda_device_enter: makes the context of @device the calling thread's until cg_cuda_device_leave(). */
 bool cg_cuda_device_enter (const CgCudaDevice *device, CgCudaError *error);
 void cg_cuda_device_leave (const CgCudaDevice *device);
+
+/* ---- somebody else's memory ---- */
+
+/** cg_cuda_device_find: where the device memory at @pointer lies. @context: (out): the one that it has to be copied
+ * from, or NULL: kernels of @device can read it in place. INPUT if it is no device memory; UNSUPPORTED if it belongs to
+ * no context, and to another device. */
+bool cg_cuda_device_find (const CgCudaDevice *device, const void *pointer, void **context,
+                          CgCudaError *error);
+
+/** cg_cuda_device_fetch: @bytes at @from in @context to @to in @device's own, on @stream, by way of no host memory where
+ * the devices can. */
+bool cg_cuda_device_fetch (const CgCudaDevice *device, void *to, const void *from, void *context,
+                           size_t bytes, cudaStream_t stream, CgCudaError *error);
 
 /* ---- errors ---- */
 

@@ -216,6 +216,28 @@ propose (CgCudaDnn *dnn, cudnnBackendDescriptor_t *proposals)
   return dnn->status == CUDNN_STATUS_SUCCESS ? n : 0;
 }
 
+/* Whether @proposal gives the same bits each time. */
+static bool
+is_repeatable (CgCudaDnn *dnn, cudnnBackendDescriptor_t proposal)
+{
+  cudnnBackendDescriptor_t engine = add (dnn, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+  cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
+  int64_t n = 0;
+  bool repeatable = true;
+
+  if (dnn->status == CUDNN_STATUS_SUCCESS)
+    dnn->status = cudnnBackendGetAttribute (proposal, CUDNN_ATTR_ENGINECFG_ENGINE,
+                                            CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &n, &engine);
+  if (dnn->status == CUDNN_STATUS_SUCCESS)
+    dnn->status = cudnnBackendGetAttribute (engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
+                                            CUDNN_TYPE_NUMERICAL_NOTE,
+                                            CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &n, notes);
+  if (dnn->status == CUDNN_STATUS_SUCCESS)
+    for (int64_t i = 0; i < n && i < CUDNN_NUMERICAL_NOTE_TYPE_COUNT; i++)
+      repeatable = repeatable && notes[i] != CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;
+  return repeatable;
+}
+
 static void
 compile (CgCudaDnn *dnn, cudnnBackendDescriptor_t proposal)
 {
@@ -248,6 +270,9 @@ cg_cuda_dnn_build (CgCudaDnn *dnn, unsigned index, CgCudaError *error)
     return cg_cuda_fail (error, CG_CUDA_UNSUPPORTED,
                          "cuDNN has %d ways to compute this here: expected more than %u", (int)n,
                          index);
+  if (dnn->status == CUDNN_STATUS_SUCCESS && !is_repeatable (dnn, proposals[index]))
+    return cg_cuda_fail (error, CG_CUDA_UNSUPPORTED,
+                         "cuDNN's way %u to compute this gives other last digits each time", index);
   if (dnn->status == CUDNN_STATUS_SUCCESS)
     compile (dnn, proposals[index]);
   if (dnn->status == CUDNN_STATUS_SUCCESS)

@@ -1,6 +1,8 @@
 /* The engine, and the module's table: see module.h.
  *
  *   sample_put   frames.c    picture -> pinned memory -> device -> model frame     any thread, an uploader's stream
+ *                            picture of another context -> device -> model frame
+ *                            picture of this context -> model frame
  *   run          batch.c     one launch of a graph that holds all of:               the engine's stream
  *                network.c     samples -> patches -> x -> blocks -> means           kernels/, matmul.c, attention.c
  *                answers.c     means -> features -> logits -> scene, text -> host   kernels/
@@ -164,7 +166,20 @@ open_engine (CgCudaEngine *engine, const CgFolded *folded, const CgCudaOptions *
   return done;
 }
 
-/* Within the device's context, which is left. */
+/* What was made in a context that is gone went with it; what is left is host memory. The libraries' handles are left
+ * alone, because they would look for the context. */
+static void
+forget_context (CgCudaEngine *engine)
+{
+  engine->batches = (CgCudaBatches){ 0 };
+  cg_cuda_answers_forget (&engine->answers);
+  cg_cuda_network_forget (&engine->network);
+  cg_cuda_weights_forget (&engine->weights);
+  cg_cuda_frames_forget (&engine->frames);
+  cg_cuda_device_forget (&engine->device);
+}
+
+/* Within the device's context, which is left; or after forget_context(). */
 static void
 free_engine (CgCudaEngine *engine)
 {
@@ -184,9 +199,9 @@ close_it (CgCudaEngine *engine)
 
   if (!engine)
     return;
-  if (cg_cuda_device_enter (&engine->device, &error))
-    free_engine (engine);
-  /* Else its context is gone, and with it all that was made in it but some bytes here. */
+  if (!cg_cuda_device_enter (&engine->device, &error))
+    forget_context (engine);
+  free_engine (engine);
 }
 
 static CgCudaEngine *
@@ -219,20 +234,26 @@ open_it (const CgFolded *folded, const CgCudaOptions *options, CgCudaError *erro
 /* ---- the other calls: into the context and out again, and a loss is remembered ---- */
 
 static bool
+remember_loss (CgCudaEngine *engine, bool done, const CgCudaError *error)
+{
+  if (!done && error->status == CG_CUDA_LOST)
+    __atomic_store_n (&engine->lost, true, __ATOMIC_RELAXED);
+  return done;
+}
+
+static bool
 enter (CgCudaEngine *engine, CgCudaError *error)
 {
   if (__atomic_load_n (&engine->lost, __ATOMIC_RELAXED))
     return cg_cuda_fail (error, CG_CUDA_LOST, "The GPU %s is lost", engine->device.name);
-  return cg_cuda_device_enter (&engine->device, error);
+  return remember_loss (engine, cg_cuda_device_enter (&engine->device, error), error);
 }
 
 static bool
 leave (CgCudaEngine *engine, bool done, const CgCudaError *error)
 {
   cg_cuda_device_leave (&engine->device);
-  if (!done && error->status == CG_CUDA_LOST)
-    __atomic_store_n (&engine->lost, true, __ATOMIC_RELAXED);
-  return done;
+  return remember_loss (engine, done, error);
 }
 
 static const char *
@@ -260,14 +281,17 @@ sample_free (CgCudaEngine *engine, CgCudaSample *sample)
 }
 
 static bool
-sample_put (CgCudaEngine *engine, CgCudaSample *sample, const CgFrame *frame,
-            const CgCudaMemory *memory, CgCudaError *error)
+sample_put (CgCudaEngine *engine, CgCudaSample *sample, const CgFrame *frame, CgCudaError *error)
 {
-  if (memory)
-    return cg_cuda_fail (error, CG_CUDA_UNSUPPORTED,
-                         "Pictures in device memory are not taken yet: expected system memory");
   return enter (engine, error) &&
          leave (engine, cg_cuda_sample_put (&engine->frames, sample, frame, error), error);
+}
+
+static bool
+sample_get (CgCudaEngine *engine, CgCudaSample *sample, uint8_t *pixels, CgCudaError *error)
+{
+  return enter (engine, error) &&
+         leave (engine, cg_cuda_sample_get (&engine->frames, sample, pixels, error), error);
 }
 
 static bool
@@ -301,6 +325,35 @@ time_it (CgCudaEngine *engine, CgCudaSample *const *samples, unsigned sets, unsi
                 error);
 }
 
+static bool
+picture_new (CgCudaEngine *engine, const CgFrame *frame, CgFrame *copy, CgCudaError *error)
+{
+  return enter (engine, error) &&
+         leave (engine, cg_cuda_frame_copy (&engine->device, frame, copy, error), error);
+}
+
+static void
+picture_free (CgCudaEngine *engine, CgFrame *copy)
+{
+  CgCudaError error;
+
+  if (!cg_cuda_device_enter (&engine->device, &error))
+    return; /* it went with the context */
+  cg_cuda_frame_copy_free (copy);
+  cg_cuda_device_leave (&engine->device);
+}
+
+static bool
+time_put (CgCudaEngine *engine, CgCudaSample *sample, const CgFrame *pictures, unsigned sets,
+          bool apart, unsigned repeats, float *microseconds, CgCudaError *error)
+{
+  return enter (engine, error) &&
+         leave (engine,
+                cg_cuda_sample_time_put (&engine->frames, sample, pictures, sets, apart, repeats,
+                                         microseconds, error),
+                error);
+}
+
 /* ---- the table ---- */
 
 __attribute__ ((visibility ("default"))) const CgCudaModule *
@@ -315,8 +368,12 @@ cg_cuda_module (void)
     .sample_new = sample_new,
     .sample_free = sample_free,
     .sample_put = sample_put,
+    .sample_get = sample_get,
     .run = run,
     .time = time_it,
+    .picture_new = picture_new,
+    .picture_free = picture_free,
+    .time_put = time_put,
   };
 
   return &module;

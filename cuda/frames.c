@@ -92,6 +92,12 @@ aligned (size_t n)
   return (n + 255) / 256 * 256;
 }
 
+static size_t
+larger (size_t a, size_t b)
+{
+  return a > b ? a : b ? b : 1; /* no allocation of nothing */
+}
+
 static CgCudaUploader *
 uploader_take (CgCudaFrames *frames)
 {
@@ -122,9 +128,12 @@ uploader_give (CgCudaFrames *frames, CgCudaUploader *uploader)
 static void
 uploader_empty (CgCudaUploader *uploader)
 {
-  cudaFree (uploader->staged);
-  cudaFree (uploader->scratch);
-  cudaFreeHost (uploader->pinned);
+  if (uploader->staged)
+    cudaFree (uploader->staged);
+  if (uploader->scratch)
+    cudaFree (uploader->scratch);
+  if (uploader->pinned)
+    cudaFreeHost (uploader->pinned);
   uploader->staged = uploader->scratch = uploader->pinned = NULL;
   uploader->staged_size = uploader->scratch_size = 0;
 }
@@ -135,8 +144,8 @@ uploader_grow (CgCudaUploader *uploader, size_t staged, size_t scratch, CgCudaEr
 {
   if (staged <= uploader->staged_size && scratch <= uploader->scratch_size)
     return true;
-  staged = staged > uploader->staged_size ? staged : uploader->staged_size;
-  scratch = scratch > uploader->scratch_size ? scratch : uploader->scratch_size;
+  staged = larger (staged, uploader->staged_size);
+  scratch = larger (scratch, uploader->scratch_size);
   uploader_empty (uploader);
   if (!cg_cuda_check (cudaMalloc ((void **)&uploader->staged, staged), "make room for a picture",
                       error) ||
@@ -152,19 +161,25 @@ uploader_grow (CgCudaUploader *uploader, size_t staged, size_t scratch, CgCudaEr
   return true;
 }
 
+/* @frame, without its planes. */
+static CgCudaPicture
+picture_of (const CgFrame *frame)
+{
+  return (CgCudaPicture){ .format = frame->format,
+                          .width = frame->width,
+                          .height = frame->height,
+                          .matrix = frame->matrix,
+                          .full_range = frame->full_range,
+                          .cosited_h = frame->cosited_h,
+                          .cosited_v = frame->cosited_v };
+}
+
 /* The picture, row by row and top-down, into pinned memory; and the same picture as it will lie on the device. */
 static void
 stage (const CgCudaUploader *uploader, const CgFrame *frame, CgCudaPicture *picture)
 {
   size_t at = 0;
 
-  *picture = (CgCudaPicture){ .format = frame->format,
-                              .width = frame->width,
-                              .height = frame->height,
-                              .matrix = frame->matrix,
-                              .full_range = frame->full_range,
-                              .cosited_h = frame->cosited_h,
-                              .cosited_v = frame->cosited_v };
   for (unsigned p = 0; p < 3; p++) {
     const size_t bytes = row_bytes (frame, p), n = rows (frame, p);
     const size_t stride = (bytes + 15) / 16 * 16;
@@ -190,32 +205,112 @@ staged_bytes (const CgFrame *frame)
   return size;
 }
 
-static bool
-upload (CgCudaFrames *frames, CgCudaUploader *uploader, CgCudaSample *sample, const CgFrame *frame,
-        CgCudaError *error)
+/* From the first byte of plane @p to the last, in memory; and @low, the byte that comes first. */
+static size_t
+span (const CgFrame *frame, unsigned p, const uint8_t **low)
 {
-  const size_t size = staged_bytes (frame);
-  const size_t scratch = cg_cuda_preprocess_scratch (frame->width, frame->height, frames->image);
-  CgCudaPicture picture;
-  bool done;
+  const size_t n = rows (frame, p), stride = (size_t)llabs ((long long)frame->stride[p]);
 
+  *low = frame->plane[p];
+  if (n == 0)
+    return 0;
+  if (frame->stride[p] < 0)
+    *low -= (n - 1) * stride;
+  return (n - 1) * stride + row_bytes (frame, p);
+}
+
+/* What becomes of a picture.
+ * @context: of each plane in device memory that has to be copied; NULL: it is read in place
+ * @size: bytes of room that the planes take which are copied, from wherever */
+typedef struct {
+  const CgFrame *frame;
+  CgCudaPicture picture;
+  void *context[3];
+  size_t size;
+} Job;
+
+/* @apart: as if the planes lay in another context. */
+static bool
+find_planes (const CgCudaFrames *frames, Job *job, bool apart, CgCudaError *error)
+{
+  const uint8_t *low;
+
+  job->size = 0;
+  for (unsigned p = 0; p < 3; p++)
+    if (rows (job->frame, p) > 0) {
+      if (!cg_cuda_device_find (frames->device, job->frame->plane[p], &job->context[p], error))
+        return false;
+      if (apart && !job->context[p])
+        job->context[p] = frames->device->context;
+      if (job->context[p])
+        job->size += aligned (span (job->frame, p, &low));
+    }
+  return true;
+}
+
+/* The picture as it lies, what cannot be read there copied. */
+static bool
+fetch (const CgCudaFrames *frames, const CgCudaUploader *uploader, Job *job, CgCudaError *error)
+{
+  uint8_t *room = uploader->staged;
+
+  for (unsigned p = 0; p < 3; p++) {
+    const uint8_t *low;
+    const size_t bytes = span (job->frame, p, &low);
+
+    job->picture.plane[p] = job->frame->plane[p];
+    job->picture.stride[p] = job->frame->stride[p];
+    if (!job->context[p])
+      continue;
+    job->picture.plane[p] = room + (job->frame->plane[p] - low);
+    if (!cg_cuda_device_fetch (frames->device, room, low, job->context[p], bytes, uploader->stream,
+                               error))
+      return false;
+    room += aligned (bytes);
+  }
+  return true;
+}
+
+/* Up to the point where only the device is needed. */
+static bool
+prepare (CgCudaFrames *frames, CgCudaUploader *uploader, const CgFrame *frame, bool apart, Job *job,
+         CgCudaError *error)
+{
+  const size_t scratch = cg_cuda_preprocess_scratch (frame->width, frame->height, frames->image);
+
+  *job = (Job){ .frame = frame, .picture = picture_of (frame), .size = staged_bytes (frame) };
+  if (frame->memory == CG_MEMORY_CUDA && !find_planes (frames, job, apart, error))
+    return false;
   /* The last picture of this uploader must have left its buffers. */
   if (!cg_cuda_check (cudaEventSynchronize (uploader->done), "wait for a picture", error) ||
-      !uploader_grow (uploader, size, scratch, error))
+      !uploader_grow (uploader, job->size, scratch, error))
     return false;
-  stage (uploader, frame, &picture);
-  /* And the last use of the sample, by another uploader, is over before the next one begins. */
+  if (frame->memory == CG_MEMORY_SYSTEM)
+    stage (uploader, frame, &job->picture);
+  return true;
+}
+
+/* Puts the work on the uploader's stream. */
+static bool
+enqueue (CgCudaFrames *frames, CgCudaUploader *uploader, CgCudaSample *sample, Job *job,
+         CgCudaError *error)
+{
+  bool done;
+
+  /* The last use of the sample, by another uploader, is over before the next one begins. */
   if (sample->pending && !cg_cuda_check (cudaStreamWaitEvent (uploader->stream, sample->ready, 0),
                                          "wait for a picture", error))
     return false;
   sample->pending = true;
-  done =
-      cg_cuda_check (cudaMemcpyAsync (uploader->staged, uploader->pinned, size,
-                                      cudaMemcpyHostToDevice, uploader->stream),
-                     "upload a picture", error) &&
-      cg_cuda_check (cg_cuda_preprocess (&picture, frames->image, uploader->scratch,
-                                         uploader->scratch_size, sample->pixels, uploader->stream),
-                     "resize a picture", error);
+  done = job->frame->memory == CG_MEMORY_CUDA
+             ? fetch (frames, uploader, job, error)
+             : cg_cuda_check (cudaMemcpyAsync (uploader->staged, uploader->pinned, job->size,
+                                               cudaMemcpyHostToDevice, uploader->stream),
+                              "upload a picture", error);
+  done = done && cg_cuda_check (cg_cuda_preprocess (&job->picture, frames->image, uploader->scratch,
+                                                    uploader->scratch_size, sample->pixels,
+                                                    uploader->stream),
+                                "resize a picture", error);
   /* Also behind half of the work: the buffers are in use until then. */
   return cg_cuda_check (cudaEventRecord (sample->ready, uploader->stream), "mark a picture",
                         done ? error : NULL) &&
@@ -283,11 +378,47 @@ cg_cuda_sample_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFrame *f
 {
   CgCudaUploader *uploader;
   bool done;
+  Job job;
 
   if (!check_frame (frame, error))
     return false;
   uploader = uploader_take (frames);
-  done = upload (frames, uploader, sample, frame, error);
+  done = prepare (frames, uploader, frame, false, &job, error) &&
+         enqueue (frames, uploader, sample, &job, error);
+  /* The picture is its owner's again, also after half of the work. */
+  if (frame->memory == CG_MEMORY_CUDA)
+    done = cg_cuda_check (cudaEventSynchronize (uploader->done), "read a picture",
+                          done ? error : NULL) &&
+           done;
+  uploader_give (frames, uploader);
+  return done;
+}
+
+static bool
+download (CgCudaFrames *frames, CgCudaUploader *uploader, const CgCudaSample *sample,
+          uint8_t *pixels, CgCudaError *error)
+{
+  const size_t bytes = (size_t)frames->image * frames->image * 3;
+
+  if (!cg_cuda_check (cudaEventSynchronize (uploader->done), "wait for a picture", error) ||
+      !uploader_grow (uploader, bytes, 0, error) ||
+      (sample->pending && !cg_cuda_check (cudaStreamWaitEvent (uploader->stream, sample->ready, 0),
+                                          "wait for a picture", error)) ||
+      !cg_cuda_check (cudaMemcpyAsync (uploader->pinned, sample->pixels, bytes,
+                                       cudaMemcpyDeviceToHost, uploader->stream),
+                      "download a picture", error) ||
+      !cg_cuda_check (cudaStreamSynchronize (uploader->stream), "download a picture", error))
+    return false;
+  memcpy (pixels, uploader->pinned, bytes);
+  return true;
+}
+
+bool
+cg_cuda_sample_get (CgCudaFrames *frames, CgCudaSample *sample, uint8_t *pixels, CgCudaError *error)
+{
+  CgCudaUploader *uploader = uploader_take (frames);
+  const bool done = download (frames, uploader, sample, pixels, error);
+
   uploader_give (frames, uploader);
   return done;
 }
@@ -304,12 +435,109 @@ cg_cuda_sample_fill (CgCudaFrames *frames, CgCudaSample *sample, const uint8_t *
          cg_cuda_check (cudaStreamSynchronize (frames->device->stream), "upload a picture", error);
 }
 
+/* ---- for benchmarks ---- */
+
+bool
+cg_cuda_frame_copy (const CgCudaDevice *device, const CgFrame *frame, CgFrame *copy,
+                    CgCudaError *error)
+{
+  const uint8_t *low;
+  size_t size = 0;
+  uint8_t *room;
+  bool done;
+
+  if (!check_frame (frame, error))
+    return false;
+  for (unsigned p = 0; p < 3; p++)
+    size += aligned (span (frame, p, &low));
+  if (!cg_cuda_check (cudaMalloc ((void **)&room, size), "make room for a picture", error))
+    return false;
+  *copy = *frame;
+  copy->memory = CG_MEMORY_CUDA;
+  done = true;
+  for (unsigned p = 0; p < 3 && done; p++) {
+    const size_t bytes = span (frame, p, &low);
+
+    if (bytes == 0)
+      continue;
+    copy->plane[p] = room + (frame->plane[p] - low);
+    done =
+        cg_cuda_check (cudaMemcpyAsync (room, low, bytes, cudaMemcpyHostToDevice, device->stream),
+                       "upload a picture", error);
+    room += aligned (bytes);
+  }
+  /* Once more behind half of the work. */
+  done = cg_cuda_check (cudaStreamSynchronize (device->stream), "upload a picture",
+                        done ? error : NULL) &&
+         done;
+  if (!done)
+    cudaFree (room - size);
+  return done;
+}
+
+void
+cg_cuda_frame_copy_free (CgFrame *copy)
+{
+  const uint8_t *low;
+
+  span (copy, 0, &low);
+  cudaFree ((void *)low);
+  *copy = (CgFrame){ 0 };
+}
+
+static bool
+time_one (CgCudaFrames *frames, CgCudaUploader *uploader, CgCudaSample *sample,
+          const CgFrame *frame, bool apart, const cudaEvent_t events[2], float *microseconds,
+          CgCudaError *error)
+{
+  float milliseconds = 0;
+  Job job;
+
+  if (!prepare (frames, uploader, frame, apart, &job, error) ||
+      !cg_cuda_check (cudaEventRecord (events[0], uploader->stream), "time a picture", error) ||
+      !enqueue (frames, uploader, sample, &job, error) ||
+      !cg_cuda_check (cudaEventRecord (events[1], uploader->stream), "time a picture", error) ||
+      !cg_cuda_check (cudaEventSynchronize (events[1]), "time a picture", error) ||
+      !cg_cuda_check (cudaEventElapsedTime (&milliseconds, events[0], events[1]), "time a picture",
+                      error))
+    return false;
+  *microseconds = 1000 * milliseconds;
+  return true;
+}
+
+bool
+cg_cuda_sample_time_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFrame *pictures,
+                         unsigned sets, bool apart, unsigned repeats, float *microseconds,
+                         CgCudaError *error)
+{
+  CgCudaUploader *uploader = uploader_take (frames);
+  cudaEvent_t events[2] = { NULL, NULL };
+  bool done = true;
+
+  for (unsigned i = 0; i < 2 && done; i++)
+    done = cg_cuda_check (cudaEventCreateWithFlags (&events[i], cudaEventBlockingSync),
+                          "make an event", error);
+  for (unsigned i = 0; i < repeats && done; i++)
+    done = check_frame (&pictures[i % sets], error) &&
+           time_one (frames, uploader, sample, &pictures[i % sets], apart, events, &microseconds[i],
+                     error);
+  /* The pictures are their owner's again, also after a failure. */
+  cudaStreamSynchronize (uploader->stream);
+  for (unsigned i = 0; i < 2; i++)
+    if (events[i])
+      cudaEventDestroy (events[i]);
+  uploader_give (frames, uploader);
+  return done;
+}
+
 /* ---- life ---- */
 
 bool
 cg_cuda_frames_open (CgCudaFrames *frames, const CgCudaDevice *device, unsigned image,
                      unsigned samples, CgCudaError *error)
 {
+  int first = 0;
+
   frames->device = device;
   frames->image = image;
   if (pthread_mutex_init (&frames->lock, NULL) != 0)
@@ -319,11 +547,14 @@ cg_cuda_frames_open (CgCudaFrames *frames, const CgCudaDevice *device, unsigned 
     return cg_cuda_fail (error, CG_CUDA_MEMORY, "Out of memory for a condition");
   }
   frames->has_lock = true;
+  if (!cg_cuda_check (cudaDeviceGetStreamPriorityRange (NULL, &first), "ask for priorities", error))
+    return false;
   for (unsigned i = 0; i < CG_CUDA_UPLOADERS; i++) {
     CgCudaUploader *uploader = &frames->uploaders[i];
 
-    if (!cg_cuda_check (cudaStreamCreateWithFlags (&uploader->stream, cudaStreamNonBlocking),
-                        "make a stream", error) ||
+    if (!cg_cuda_check (
+            cudaStreamCreateWithPriority (&uploader->stream, cudaStreamNonBlocking, first),
+            "make a stream", error) ||
         !cg_cuda_check (cudaEventCreateWithFlags (&uploader->done, cudaEventDisableTiming),
                         "make an event", error))
       return false;
@@ -353,10 +584,22 @@ cg_cuda_frames_close (CgCudaFrames *frames)
     frames->slabs = slab->next;
     for (unsigned i = 0; i < slab->n; i++)
       cudaEventDestroy (slab->samples[i].ready);
-    cudaFree (slab->pixels);
+    if (slab->pixels)
+      cudaFree (slab->pixels);
     free (slab);
   }
   pthread_cond_destroy (&frames->idle);
   pthread_mutex_destroy (&frames->lock);
   *frames = (CgCudaFrames){ 0 };
+}
+
+void
+cg_cuda_frames_forget (CgCudaFrames *frames)
+{
+  for (unsigned i = 0; i < CG_CUDA_UPLOADERS; i++)
+    frames->uploaders[i] = (CgCudaUploader){ 0 };
+  for (CgCudaSlab *slab = frames->slabs; slab; slab = slab->next) {
+    slab->pixels = NULL;
+    slab->n = 0;
+  }
 }

@@ -2,7 +2,11 @@
  *
  * Room for samples comes in slabs that are kept until the end. A picture in system memory is copied into pinned
  * memory, from there to the device, and resized there, all but the first on a stream of an uploader's own. There are
- * some uploaders, so that several threads can put samples at once.
+ * some uploaders, so that several threads can put samples at once. Their streams go before the engine's, so that no
+ * video waits for a batch to end.
+ *
+ * A picture in a GPU's memory is resized where it lies, or, if that is memory of another context, out of a copy on the
+ * device. Its owner may write to it again as soon as the call returns, so that the call waits for the device.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -53,6 +57,9 @@ bool cg_cuda_frames_open (CgCudaFrames *frames, const CgCudaDevice *device, unsi
 /** cg_cuda_frames_close: waits for what is under way. */
 void cg_cuda_frames_close (CgCudaFrames *frames);
 
+/** cg_cuda_frames_forget: see cg_cuda_answers_forget(). */
+void cg_cuda_frames_forget (CgCudaFrames *frames);
+
 /** cg_cuda_sample_new, cg_cuda_sample_free: within the device's context. Any thread. */
 CgCudaSample *cg_cuda_sample_new (CgCudaFrames *frames, CgCudaError *error);
 void cg_cuda_sample_free (CgCudaFrames *frames, CgCudaSample *sample);
@@ -60,6 +67,19 @@ void cg_cuda_sample_free (CgCudaFrames *frames, CgCudaSample *sample);
 /** cg_cuda_sample_put: see CgCudaModule.sample_put; within the device's context. Any thread. */
 bool cg_cuda_sample_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFrame *frame,
                          CgCudaError *error);
+
+/** cg_cuda_sample_get: see CgCudaModule.sample_get; within the device's context. Any thread. */
+bool cg_cuda_sample_get (CgCudaFrames *frames, CgCudaSample *sample, uint8_t *pixels,
+                         CgCudaError *error);
+
+/** cg_cuda_frame_copy, cg_cuda_frame_copy_free, cg_cuda_sample_time_put: see CgCudaModule; within the device's context, and
+ * in the place of the engine's thread. */
+bool cg_cuda_frame_copy (const CgCudaDevice *device, const CgFrame *frame, CgFrame *copy,
+                         CgCudaError *error);
+void cg_cuda_frame_copy_free (CgFrame *copy);
+bool cg_cuda_sample_time_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFrame *pictures,
+                              unsigned sets, bool apart, unsigned repeats, float *microseconds,
+                              CgCudaError *error);
 
 /** cg_cuda_sample_fill: @pixels [image][image][3] of host memory as they are, complete when this returns. */
 bool cg_cuda_sample_fill (CgCudaFrames *frames, CgCudaSample *sample, const uint8_t *pixels,

@@ -9,12 +9,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "model/frame.h"
 #include "model/network.h"
 
 /** Raised with any change to what is declared here, to CgFrame, CgFolded or CgOutputs. */
-#define CG_CUDA_MODULE_ABI 1
+#define CG_CUDA_MODULE_ABI 2
 #define CG_CUDA_MODULE_SYMBOL "cg_cuda_module"
 
 /** The most windows of one run. */
@@ -63,14 +64,6 @@ typedef struct {
   unsigned chunk;
 } CgCudaOptions;
 
-/** CgCudaMemory: where the planes of a picture lie that are not in system memory. For frames of NVIDIA's decoders;
- * sample_put() refuses it with UNSUPPORTED for now.
- * @context: the CUcontext that the planes were allocated in
- * @stream: the CUstream in whose order they are written, NULL: they are there */
-typedef struct {
-  void *context, *stream;
-} CgCudaMemory;
-
 typedef struct _CgCudaEngine CgCudaEngine;
 typedef struct _CgCudaSample CgCudaSample;
 
@@ -84,12 +77,19 @@ typedef struct _CgCudaSample CgCudaSample;
  * @describe: "cuda NVIDIA H200 fp16", as long as @engine
  * @sample_new, @sample_free: room for one model-size frame on the device. Any thread
  * @sample_put: converts and resizes @frame into @sample. @frame is read before it returns; the device may still be at
- *   work then, and run() waits for it there. @memory NULL: in system memory. Any thread; different samples at the
- *   same time
+ *   work then, and run() waits for it there. In CG_MEMORY_CUDA it is read where it lies if kernels of this engine's
+ *   context can: in that context, or in memory of no context (virtual, pooled) on this device. Else, as from the
+ *   context of a decoder or from another device, it is first copied from device to device. Any thread; different
+ *   samples at the same time
+ * @sample_get: what was put last, [image][image][3]. Any thread, but not during a put
  * @run: windows 1..CG_CUDA_MAX_BATCH; @samples is [n][frames]; fills @outputs[n], scene and text where not NULL.
  *   One thread at a time. Fails with COMPUTE if *@cancel (atomic, may be NULL) is not zero when it begins
  * @time: what @n windows take on the device from sample pointers to outputs in host memory, in microseconds, for each
- *   of @repeats runs over @sets sets of samples in turn ([sets][n][frames]). For benchmarks; the engine thread's place
+ *   of @repeats runs over @sets sets of samples in turn ([sets][n][frames]). This and what follows: for benchmarks, in
+ *   the place of the engine's thread
+ * @picture_new, @picture_free: @copy of @frame, which is in system memory, in memory of the engine's context
+ * @time_put: what sample_put() of @sets @pictures in device memory in turn takes on the device, in microseconds, for
+ *   each of @repeats. @apart: as if they lay in another context
  */
 typedef struct _CgCudaModule {
   unsigned abi;
@@ -100,11 +100,19 @@ typedef struct _CgCudaModule {
   CgCudaSample *(*sample_new) (CgCudaEngine *engine, CgCudaError *error);
   void (*sample_free) (CgCudaEngine *engine, CgCudaSample *sample);
   bool (*sample_put) (CgCudaEngine *engine, CgCudaSample *sample, const CgFrame *frame,
-                      const CgCudaMemory *memory, CgCudaError *error);
+                      CgCudaError *error);
+  bool (*sample_get) (CgCudaEngine *engine, CgCudaSample *sample, uint8_t *pixels,
+                      CgCudaError *error);
   bool (*run) (CgCudaEngine *engine, CgCudaSample *const *samples, unsigned n,
                CgOutputs *const *outputs, const int *cancel, CgCudaError *error);
   bool (*time) (CgCudaEngine *engine, CgCudaSample *const *samples, unsigned sets, unsigned n,
                 unsigned repeats, float *microseconds, CgCudaError *error);
+  bool (*picture_new) (CgCudaEngine *engine, const CgFrame *frame, CgFrame *copy,
+                       CgCudaError *error);
+  void (*picture_free) (CgCudaEngine *engine, CgFrame *copy);
+  bool (*time_put) (CgCudaEngine *engine, CgCudaSample *sample, const CgFrame *pictures,
+                    unsigned sets, bool apart, unsigned repeats, float *microseconds,
+                    CgCudaError *error);
 } CgCudaModule;
 
 /** cg_cuda_module: the module's table. Any thread. */

@@ -266,6 +266,12 @@ cg_cuda_network_close (CgCudaNetwork *network)
   *network = (CgCudaNetwork){ 0 };
 }
 
+void
+cg_cuda_network_forget (CgCudaNetwork *network)
+{
+  network->scores.block = network->buffers.block = NULL;
+}
+
 /* ---- the pass ---- */
 
 /* One pass through the network. */

@@ -57,6 +57,9 @@ bool cg_cuda_network_open (CgCudaNetwork *network, const CgCudaDevice *device,
 /** cg_cuda_network_close: nothing of it may still be running. */
 void cg_cuda_network_close (CgCudaNetwork *network);
 
+/** cg_cuda_network_forget: see cg_cuda_answers_forget(). */
+void cg_cuda_network_forget (CgCudaNetwork *network);
+
 /** cg_cuda_network_run: @windows, a power of two up to the chunk, from number @first of @samples on, to the same
  * numbers of the means. @watch: NULL, nobody watches. On the device's stream; may be captured. */
 bool cg_cuda_network_run (CgCudaNetwork *network, unsigned first, unsigned windows,

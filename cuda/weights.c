@@ -208,3 +208,9 @@ cg_cuda_weights_free (CgCudaWeights *weights)
   free (weights->blocks);
   *weights = (CgCudaWeights){ 0 };
 }
+
+void
+cg_cuda_weights_forget (CgCudaWeights *weights)
+{
+  weights->arena.block = NULL;
+}

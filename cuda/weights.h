@@ -34,3 +34,6 @@ typedef struct {
 bool cg_cuda_weights_upload (CgCudaWeights *weights, const CgCudaDevice *device,
                              const CgFolded *folded, CgCudaType type, CgCudaError *error);
 void cg_cuda_weights_free (CgCudaWeights *weights);
+
+/** cg_cuda_weights_forget: see cg_cuda_answers_forget(). */
+void cg_cuda_weights_forget (CgCudaWeights *weights);

@@ -391,17 +391,13 @@ convert (GstCityGuessrAnalysis *analysis, GstBuffer *buffer, CgShotSignature *si
   CgSample *sample = NULL;
   CgFrame frame;
 
-  if (!gst_video_frame_map (&video, &analysis->info, buffer,
-                            GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF)) {
-    g_set_error (error, CG_ERROR, CG_ERROR_INPUT, "The picture's memory cannot be read");
+  if (!gst_city_guessr_frame_map (&video, &analysis->info, buffer,
+                                  cg_engine_reads (analysis->engine, CG_MEMORY_CUDA), &frame,
+                                  error))
     return NULL;
-  }
-  if (gst_city_guessr_frame_describe (&video, &frame))
-    sample = cg_sample_new (analysis->engine, &frame, error);
-  else
-    g_set_error (error, CG_ERROR, CG_ERROR_INPUT, "The crop rectangle is not inside the picture");
-  if (sample)
-    cg_shot_describe (&frame, signature);
+  sample = cg_sample_new (analysis->engine, &frame, error);
+  if (sample && !cg_sample_describe (sample, &frame, signature, error))
+    g_clear_pointer (&sample, cg_sample_unref);
   gst_video_frame_unmap (&video);
   return sample;
 }

@@ -367,6 +367,7 @@ gst_city_guessr_answers_submit (GstCityGuessrAnswers *answers, const GstCityGues
   GstCityGuessrAnswersStats stats;
 
   window->auxiliary = model->n_scenes > 0;
+  window->repeatable = !live;
   *job = (Job){
     .cut = submitted->cut,
     .stretch = submitted->stretch,

@@ -2,7 +2,18 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#define _GNU_SOURCE /* RTLD_NOLOAD */
 #include "frame.h"
+
+#include <dlfcn.h>
+#include <string.h>
+
+#include "model/error.h"
+
+/* Of gst/cuda/gstcudamemory.h, the same in every release since 1.22. */
+#define CUDA_MEMORY_TYPE "gst.cuda.memory"
+#define MAP_CUDA ((GstMapFlags)(GST_MAP_FLAG_LAST << 1))
+#define CUDA_LIBRARY "libgstcuda-1.0.so.0"
 
 static CgPixelFormat
 pixel_format (GstVideoFormat format)
@@ -113,5 +124,62 @@ gst_city_guessr_frame_describe (const GstVideoFrame *video, CgFrame *frame)
                       (gssize)top * frame->stride[i] +
                       (gsize)left * GST_VIDEO_FORMAT_INFO_PSTRIDE (format, i);
   }
+  return TRUE;
+}
+
+/* ---- mapping ---- */
+
+/* Where the memory is one of GStreamer's, so is its library in the process. From 1.24 on what writes a picture may
+ * still be at work on a stream when the buffer arrives; gst_cuda_memory_sync() waits for that. Before, it is not there,
+ * and not needed. */
+static void
+wait_for_writers (GstBuffer *buffer)
+{
+  static gsize looked;
+  static void (*synchronise) (GstMemory * memory);
+
+  if (g_once_init_enter (&looked)) {
+    void *library = dlopen (CUDA_LIBRARY, RTLD_LAZY | RTLD_NOLOAD); /* kept */
+    void *symbol = library ? dlsym (library, "gst_cuda_memory_sync") : NULL;
+
+    memcpy (&synchronise, &symbol, sizeof synchronise);
+    g_once_init_leave (&looked, 1);
+  }
+  for (guint i = 0; synchronise && i < gst_buffer_n_memory (buffer); i++)
+    synchronise (gst_buffer_peek_memory (buffer, i));
+}
+
+static gboolean
+is_in_cuda (GstBuffer *buffer)
+{
+  for (guint i = 0; i < gst_buffer_n_memory (buffer); i++)
+    if (!gst_memory_is_type (gst_buffer_peek_memory (buffer, i), CUDA_MEMORY_TYPE))
+      return FALSE;
+  return gst_buffer_n_memory (buffer) > 0;
+}
+
+gboolean
+gst_city_guessr_frame_map (GstVideoFrame *video, const GstVideoInfo *info, GstBuffer *buffer,
+                           gboolean in_place, CgFrame *frame, GError **error)
+{
+  const gboolean in_cuda = is_in_cuda (buffer);
+  GstMapFlags flags = (GstMapFlags)(GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF);
+
+  in_place &= in_cuda;
+  if (in_place)
+    flags |= MAP_CUDA;
+  if (!gst_video_frame_map (video, info, buffer, flags)) {
+    g_set_error (error, CG_ERROR, CG_ERROR_INPUT, "The picture's memory cannot be read%s",
+                 in_cuda ? ": it is a GPU's. Put cudadownload before cityguessr" : "");
+    return FALSE;
+  }
+  if (!gst_city_guessr_frame_describe (video, frame)) {
+    gst_video_frame_unmap (video);
+    g_set_error (error, CG_ERROR, CG_ERROR_INPUT, "The crop rectangle is not inside the picture");
+    return FALSE;
+  }
+  if (in_place)
+    wait_for_writers (buffer); /* an upload by the mapping among them */
+  frame->memory = in_place ? CG_MEMORY_CUDA : CG_MEMORY_SYSTEM;
   return TRUE;
 }

@@ -3,11 +3,10 @@
  * @title: cityguessr
  * @short_description: tells where in the world a video was filmed
  *
- * Takes samples of the video by their timestamps, gathers them into windows (16 samples, about 21
- * s, with the models of the paper), has a network name the city, state, country and continent of
- * each window, and says so in an element message `cityguessr` on the bus. The same fields ride on a
- * buffer as a #GstCustomMeta named `GstCityGuessrMeta`. The video itself passes through untouched
- * and uncopied. An interlaced frame is taken as it is, both fields woven.
+ * Takes samples of the video by their timestamps, gathers them into windows (16 samples, about 21 s, with the models
+ * of the paper), has a network name the city, state, country and continent of each window, and says so in an element
+ * message `cityguessr` on the bus. The same fields ride on a buffer as a #GstCustomMeta named `GstCityGuessrMeta`.
+ * The video itself passes through untouched and uncopied. An interlaced frame is taken as it is, both fields woven.
  *
  * ## Messages
  *
@@ -15,8 +14,7 @@
  *
  * * #guint64 `timestamp`, `stream-time`, `running-time`, `duration`: the window, from its first
  *   sample to the end of its last one, in nanoseconds
- * * #guint64 `window-id`; #guint `samples`; #gboolean `partial`: there were fewer samples than the
- *   model takes, or it is an early result
+ * * #guint64 `window-id`; #guint `samples`; #gboolean `partial`: fewer samples than the model takes, or an early result
  * * #gchararray `city`, `state`, `country`, `country-code` (ISO 3166-1 alpha-2), `continent`:
  *   absent when withheld, see #GstCityGuessr:min-confidence
  * * #gdouble `city-confidence`, `state-confidence`, `country-confidence`, `continent-confidence`:
@@ -24,48 +22,51 @@
  * * #gdouble `latitude`, `longitude`, `horizontal-error`: degrees (WGS84); metres that hold 90 %
  * * #gchararray `scene`, #gdouble `scene-confidence`: if the model knows scenes
  * * #gboolean `stable`, #GstStructure `tracked`: the place as a filter over time sees it
- *   (#GstCityGuessr:track-memory), with fields `city` to `horizontal-error` as above, and whether
- *   it has settled. Captions and tags tell this one
- * * #GstValueArray `predictions` of structures with `level`, `rank`, `label`, `name`,
- *   `confidence`, `latitude`, `longitude`: the #GstCityGuessr:top-k best of each level
+ *   (#GstCityGuessr:track-memory), with fields `city` to `horizontal-error` as above, and whether it has settled.
+ *   Captions and tags tell this one
+ * * #GstValueArray `predictions` of structures with `level`, `rank`, `label`, `name`, `confidence`, `latitude`,
+ *   `longitude`: the #GstCityGuessr:top-k best of each level
  * * #gchararray `device`, `model`; #gboolean `demo`
  * * #guint64 `latency`: from the last sample in to the answer out, in nanoseconds
  *
  * ## Captions, JSON lines and tags
  *
- * The request pad `text_src` gives captions (text/x-raw), written by
- * #GstCityGuessr:caption-template; the request pad `json_src` gives each answer as one line of JSON
- * (application/x-json). Both keep time with the video, with GAP events while there is nothing to
- * say. #GstCityGuessr:post-tags sends the place as GStreamer's geo tags. With GStreamer 1.24 and
- * later the buffers also carry it as GstAnalyticsRelationMeta.
+ * The request pad `text_src` gives captions (text/x-raw), written by #GstCityGuessr:caption-template; the request pad
+ * `json_src` gives each answer as one line of JSON (application/x-json). Both keep time with the video, with GAP
+ * events while there is nothing to say. #GstCityGuessr:post-tags sends the place as GStreamer's geo tags. With
+ * GStreamer 1.24 and later the buffers also carry it as GstAnalyticsRelationMeta.
  *
  * ## The model
  *
- * It is loaded in the background from READY->PAUSED on, told by PROGRESS messages of the code
- * `loading`; a model that cannot be loaded is an ERROR. Live video flows meanwhile, unseen; offline
- * the first frame waits.
+ * It is loaded in the background from READY->PAUSED on, told by PROGRESS messages of the code `loading`; a model that
+ * cannot be loaded is an ERROR. Live video flows meanwhile, unseen; offline the first frame waits.
  *
  * ## Windows
  *
  * The first frame is a sample, and from there on the first frame at or after each multiple of
- * #GstCityGuessr:sample-interval. Each window begins #GstCityGuessr:hop samples after the one
- * before. A DISCONT flag, a PTS that runs backwards, a gap of more than two intervals, a new
- * segment and EOS end the window; what no window has covered then makes one more, from
- * #GstCityGuessr:min-samples samples on. #GstCityGuessr:early-results gives answers before the first
- * window is full. A flush discards it. A change of caps ends nothing. Frames
- * without PTS, buffers with the GAP flag and frames played backwards pass through unseen.
+ * #GstCityGuessr:sample-interval. Each window begins #GstCityGuessr:hop samples after the one before. A DISCONT flag,
+ * a PTS that runs backwards, a gap of more than two intervals, a new segment and EOS end the window; what no window
+ * has covered then makes one more, from #GstCityGuessr:min-samples samples on. #GstCityGuessr:early-results gives
+ * answers before the first window is full. A flush discards it. A change of caps ends nothing. Frames without PTS,
+ * buffers with the GAP flag and frames played backwards pass through unseen.
  *
  * ## Live and offline
  *
- * Live (#GstCityGuessr:processing-mode), video never waits: if a window is still waiting for the
- * engine when the next one is complete, it is dropped and a QOS message says so (its numbers count
- * windows); the meta rides on the first buffer after the answer. Offline no window is dropped: the
- * buffer that completes a window waits for the answer and carries it, so that the same file gives
- * the same answers every time. A window that the end of a stretch completes rides on no buffer. In
- * both modes EOS, SEGMENT_DONE and GAP events wait until everything is answered. The element adds
- * nothing to the latency of the pipeline.
+ * Live (#GstCityGuessr:processing-mode), video never waits: if a window is still waiting for the engine when the next
+ * one is complete, it is dropped and a QOS message says so (its numbers count windows); the meta rides on the first
+ * buffer after the answer. Offline no window is dropped: the buffer that completes a window waits for the answer and
+ * carries it, so that the same file gives the same answers every time, to the bit: each is computed by itself,
+ * whatever else the engine has to do. A window that the end of a stretch completes rides on no buffer. In both modes
+ * EOS, SEGMENT_DONE and GAP events wait until everything is answered. The element adds nothing to the latency of the
+ * pipeline.
  *
  * A window that cannot be computed is a WARNING and a missing message; the pipeline goes on.
+ *
+ * ## Pictures in a GPU's memory
+ *
+ * Pictures may be in `memory:CUDAMemory`, as NVIDIA's decoders of GStreamer 1.22 and later give them. With device
+ * "cuda" a sample is made of them on the GPU; with others GStreamer downloads what becomes a sample. What comes after
+ * the element has to take such pictures, too, or `cudadownload` goes between.
  *
  * ## Example launch line
  * |[

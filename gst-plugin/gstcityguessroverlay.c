@@ -81,9 +81,9 @@ GST_ELEMENT_REGISTER_DEFINE (cityguessroverlay, "cityguessroverlay", GST_RANK_NO
                              GST_TYPE_CITY_GUESSR_OVERLAY)
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
-    "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_CITY_GUESSR_CAPS));
+    "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_CITY_GUESSR_SYSTEM_CAPS));
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE (
-    "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_CITY_GUESSR_CAPS));
+    "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_CITY_GUESSR_SYSTEM_CAPS));
 
 /* ---- the two inside ---- */
 

@@ -235,7 +235,17 @@ cuda_sample_put (gpointer data, gpointer sample, const CgFrame *frame, GError **
   const Cuda *self = data;
   CgCudaError failure = { 0 };
 
-  return self->module->sample_put (self->engine, sample, frame, NULL, &failure) ||
+  return self->module->sample_put (self->engine, sample, frame, &failure) ||
+         translate (&failure, error);
+}
+
+static gboolean
+cuda_sample_get (gpointer data, gpointer sample, guint8 *pixels, GError **error)
+{
+  const Cuda *self = data;
+  CgCudaError failure = { 0 };
+
+  return self->module->sample_get (self->engine, sample, pixels, &failure) ||
          translate (&failure, error);
 }
 
@@ -251,6 +261,52 @@ cuda_run (gpointer data, gpointer const *samples, guint n, CgOutputs *const *out
          translate (&failure, error);
 }
 
+/* ---- benchmarks ---- */
+
+gboolean
+cg_cuda_time (gpointer data, gpointer const *samples, guint sets, guint n, guint repeats,
+              float *microseconds, GError **error)
+{
+  const Cuda *self = data;
+  CgCudaError failure = { 0 };
+
+  return self->module->time (self->engine, (CgCudaSample *const *)samples, sets, n, repeats,
+                             microseconds, &failure) ||
+         translate (&failure, error);
+}
+
+gboolean
+cg_cuda_picture_new (gpointer data, const CgFrame *frame, CgFrame *copy, GError **error)
+{
+  const Cuda *self = data;
+  CgCudaError failure = { 0 };
+
+  return self->module->picture_new (self->engine, frame, copy, &failure) ||
+         translate (&failure, error);
+}
+
+void
+cg_cuda_picture_free (gpointer data, CgFrame *copy)
+{
+  const Cuda *self = data;
+
+  self->module->picture_free (self->engine, copy);
+}
+
+gboolean
+cg_cuda_time_put (gpointer data, gpointer sample, const CgFrame *pictures, guint sets,
+                  gboolean apart, guint repeats, float *microseconds, GError **error)
+{
+  const Cuda *self = data;
+  CgCudaError failure = { 0 };
+
+  return self->module->time_put (self->engine, sample, pictures, sets, apart, repeats, microseconds,
+                                 &failure) ||
+         translate (&failure, error);
+}
+
+/* ---- the table ---- */
+
 const CgBackend *
 cg_backend_cuda (void)
 {
@@ -258,12 +314,15 @@ cg_backend_cuda (void)
     .abi = CG_BACKEND_ABI,
     .name = "cuda",
     .max_batch = CG_CUDA_MAX_BATCH,
+    .reads_cuda = TRUE,
+    .batch_shows = TRUE,
     .open = cuda_open,
     .close = cuda_close,
     .describe = cuda_describe,
     .sample_new = cuda_sample_new,
     .sample_free = cuda_sample_free,
     .sample_put = cuda_sample_put,
+    .sample_get = cuda_sample_get,
     .run = cuda_run,
   };
 

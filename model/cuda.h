@@ -20,6 +20,22 @@ const CgBackend *cg_backend_cuda (void);
  * UNSUPPORTED and others if all three are there and do not fit, or a library is missing. */
 gboolean cg_cuda_probe (GError **error);
 
+/* For benchmarks, over what cg_backend_cuda()->open() gave, in the place of the engine's thread: what CgCudaModule's
+ * functions of these names do (cuda/module.h). */
+
+/** cg_cuda_time: @samples is [sets][n][frames]; fills @microseconds [repeats]. */
+gboolean cg_cuda_time (gpointer backend, gpointer const *samples, guint sets, guint n,
+                       guint repeats, float *microseconds, GError **error);
+
+/** cg_cuda_picture_new, cg_cuda_picture_free: @copy of @frame in the GPU's memory. */
+gboolean cg_cuda_picture_new (gpointer backend, const CgFrame *frame, CgFrame *copy,
+                              GError **error);
+void cg_cuda_picture_free (gpointer backend, CgFrame *copy);
+
+/** cg_cuda_time_put: @pictures [sets] in the GPU's memory; fills @microseconds [repeats]. */
+gboolean cg_cuda_time_put (gpointer backend, gpointer sample, const CgFrame *pictures, guint sets,
+                           gboolean apart, guint repeats, float *microseconds, GError **error);
+
 /** cg_cuda_use_module: for tests: @module from now on, instead of the module's file; NULL: the file again. Engines that
  * run keep theirs. */
 typedef struct _CgCudaModule CgCudaModule; /* cuda/module.h */

@@ -126,6 +126,13 @@ cg_sample_new (CgEngine *engine, const CgFrame *frame, GError **error)
 {
   g_return_val_if_fail (engine && frame, NULL);
 
+  if (!cg_engine_reads (engine, frame->memory)) {
+    g_set_error (error, CG_ERROR, CG_ERROR_UNSUPPORTED,
+                 "The picture is in a GPU's memory, and the %s engine reads system memory: put "
+                 "cudadownload before it",
+                 engine->backend->name);
+    return NULL;
+  }
   g_mutex_lock (&engine->lock);
   GError *loss = engine->loss ? g_error_copy (engine->loss) : NULL;
   CgSample *sample = loss ? NULL : g_queue_pop_head (&engine->pool);
@@ -160,6 +167,38 @@ cg_sample_new (CgEngine *engine, const CgFrame *frame, GError **error)
   g_atomic_ref_count_init (&sample->refs);
   sample->engine = cg_engine_ref (engine);
   return sample;
+}
+
+gboolean
+cg_sample_describe (CgSample *sample, const CgFrame *frame, CgShotSignature *signature,
+                    GError **error)
+{
+  CgEngine *engine = sample->engine;
+  const guint image = engine->model->geometry.image;
+  GError *failure = NULL;
+
+  if (frame->memory == CG_MEMORY_SYSTEM) {
+    cg_shot_describe (frame, signature);
+    return TRUE;
+  }
+  g_autofree guint8 *pixels = g_malloc ((gsize)3 * image * image);
+  const CgFrame seen = { .format = CG_FORMAT_RGB,
+                         .width = image,
+                         .height = image,
+                         .plane = { pixels },
+                         .stride = { 3 * (gint)image },
+                         .full_range = TRUE };
+  if (engine->backend->sample_get (engine->self, sample->room, pixels, &failure)) {
+    cg_shot_describe (&seen, signature);
+    return TRUE;
+  }
+  if (g_error_matches (failure, CG_ERROR, CG_ERROR_DEVICE_LOST)) {
+    g_mutex_lock (&engine->lock);
+    engine_set_lost (engine, failure);
+    g_mutex_unlock (&engine->lock);
+  }
+  g_propagate_error (error, failure);
+  return FALSE;
 }
 
 CgSample *
@@ -247,16 +286,24 @@ fail_waiting (CgEngine *engine)
   }
 }
 
-/* Lock held. One window of each ready client in turn, oldest first, until the batch is full. */
+/* Lock held. One window of each ready client in turn, oldest first, until the batch is full. A repeatable one whose
+ * company would show makes a batch by itself. */
 static void
 batch_take (CgEngine *engine)
 {
   const gint64 now = g_get_monotonic_time ();
+  gboolean alone = FALSE;
   CgClient *client;
 
   g_atomic_int_set (&engine->cancel, 0);
-  while (engine->n_batch < engine->max_batch && (client = g_queue_pop_head (&engine->ready))) {
-    CgWindow *window = g_queue_pop_head (&client->waiting);
+  while (!alone && engine->n_batch < engine->max_batch &&
+         (client = g_queue_peek_head (&engine->ready))) {
+    CgWindow *window = g_queue_peek_head (&client->waiting);
+    alone = engine->backend->batch_shows && window->repeatable;
+    if (alone && engine->n_batch > 0)
+      break;
+    g_queue_pop_head (&engine->ready);
+    g_queue_pop_head (&client->waiting);
     if (!g_queue_is_empty (&client->waiting))
       g_queue_push_tail (&engine->ready, client);
 
@@ -661,6 +708,12 @@ const char *
 cg_engine_device (const CgEngine *engine)
 {
   return engine->backend->name;
+}
+
+gboolean
+cg_engine_reads (const CgEngine *engine, CgMemory memory)
+{
+  return memory == CG_MEMORY_SYSTEM || (memory == CG_MEMORY_CUDA && engine->backend->reads_cuda);
 }
 
 void

@@ -16,6 +16,7 @@
 
 #include "frame.h"
 #include "model.h"
+#include "shot.h"
 
 G_BEGIN_DECLS
 
@@ -54,15 +55,19 @@ typedef struct _CgClient CgClient;
 
 /* ---- the interface that cpu/, the null engine and the CUDA module implement ---- */
 
-#define CG_BACKEND_ABI 1
+#define CG_BACKEND_ABI 2
 
 /** CgBackend: all functions return FALSE or NULL with @error set on failure and never block for longer than
  * their own computation.
+ * @reads_cuda: whether @sample_put takes frames in CG_MEMORY_CUDA; to others none is ever given
+ * @batch_shows: whether the last digits of a window's answer depend on how many windows were computed with it
  * @open: takes what it needs out of @network (which the caller frees afterwards)
  * @describe: "cpu avx512 fp32, 2 threads", static for the life of @self
  * @sample_new, @sample_free: room for one model-size frame. Any thread.
  * @sample_put: converts and resizes @frame into @sample (antialiased bilinear to image x image, aspect not
- *   kept; u8 RGB). Any thread; different samples at the same time.
+ *   kept; u8 RGB). Any thread; different samples at the same time. @frame is not read after it returns.
+ * @sample_get: the model frame that was put last, [image][image][3]. Any thread, but not during a put. NULL without
+ *   @reads_cuda
  * @run: n windows; @samples is [n][frames]; @outputs[n] are to be filled, scene and text where not NULL.
  *   Engine thread only. Stops early with CG_ERROR_COMPUTE when *@cancel becomes non-zero (atomic).
  */
@@ -70,6 +75,7 @@ typedef struct {
   guint abi;
   const char *name;
   guint max_batch;
+  gboolean reads_cuda, batch_shows;
   gpointer (*open) (const CgModel *model, const CgNetwork *network, const CgEngineOptions *options,
                     GError **error);
   void (*close) (gpointer self);
@@ -77,6 +83,7 @@ typedef struct {
   gpointer (*sample_new) (gpointer self, GError **error);
   void (*sample_free) (gpointer self, gpointer sample);
   gboolean (*sample_put) (gpointer self, gpointer sample, const CgFrame *frame, GError **error);
+  gboolean (*sample_get) (gpointer self, gpointer sample, guint8 *pixels, GError **error);
   gboolean (*run) (gpointer self, gpointer const *samples, guint n, CgOutputs *const *outputs,
                    const gint *cancel, GError **error);
 } CgBackend;
@@ -125,13 +132,23 @@ typedef struct {
 } CgEngineStats;
 void cg_engine_stats (CgEngine *engine, CgEngineStats *stats);
 
+/** cg_engine_reads: whether @engine takes pictures in @memory. System memory always. Any thread. */
+gboolean cg_engine_reads (const CgEngine *engine, CgMemory memory);
+
 /* ---- samples: model-size frames, reference counted, from the engine's pool ---- */
 
 typedef struct _CgSample CgSample;
 
 /** cg_sample_new: converts and resizes @frame. Any thread. A sample keeps its engine alive; pooled:
- * freeing one makes room for the next. Errors: INPUT, MEMORY, DEVICE_LOST. */
+ * freeing one makes room for the next. Errors: INPUT, MEMORY, DEVICE_LOST; UNSUPPORTED, see cg_engine_reads(). */
 CgSample *cg_sample_new (CgEngine *engine, const CgFrame *frame, GError **error);
+
+/** cg_sample_describe: by what the shot of @frame is told, from which @sample was made and which is still there. A
+ * picture that the CPU cannot read is taken as the model sees it, which is but 150 kB to fetch. Any thread. Errors:
+ * DEVICE_LOST, COMPUTE. */
+gboolean cg_sample_describe (CgSample *sample, const CgFrame *frame, CgShotSignature *signature,
+                             GError **error);
+
 CgSample *cg_sample_ref (CgSample *sample);
 void cg_sample_unref (CgSample *sample);
 
@@ -141,6 +158,7 @@ void cg_sample_unref (CgSample *sample);
  * @samples: [frames of the model], owned references; the same sample may stand several times
  * @data, @destroy: the client's own
  * @auxiliary: also compute scene and text
+ * @repeatable: the same bits whenever it is computed: never together with others where that would show
  * @outputs: filled by the engine, or NULL and @error set
  * @submitted, @started, @finished: g_get_monotonic_time() of the three moments */
 typedef struct {
@@ -148,7 +166,7 @@ typedef struct {
   guint n_samples;
   gpointer data;
   GDestroyNotify destroy;
-  gboolean auxiliary;
+  gboolean auxiliary, repeatable;
   CgOutputs *outputs;
   GError *error;
   gint64 submitted, started, finished;

@@ -32,6 +32,10 @@ typedef enum {
  * BT.2020 non-constant luminance (0.2627, 0.0593). Not used for RGB. */
 typedef enum { CG_MATRIX_BT601, CG_MATRIX_BT709, CG_MATRIX_BT2020 } CgMatrix;
 
+/** CgMemory: where planes lie. CUDA: in a GPU's memory, of whatever context; what was to be written there is written.
+ * See cg_engine_reads() (engine.h). */
+typedef enum { CG_MEMORY_SYSTEM, CG_MEMORY_CUDA } CgMemory;
+
 /** CgFrame: borrowed pointers, valid during the call that takes it.
  * @width, @height: 1..32768, of the visible picture; odd sizes allowed (chroma planes round up)
  * @plane: in the order of GstVideoFrame's components' planes (Y, U, V whatever the memory order)
@@ -48,6 +52,7 @@ typedef struct {
   CgMatrix matrix;
   gboolean full_range;
   gboolean cosited_h, cosited_v;
+  CgMemory memory;
 } CgFrame;
 
 G_END_DECLS

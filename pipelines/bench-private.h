@@ -44,6 +44,12 @@ typedef struct {
   gdouble small_16_resident; /* MB, NAN if not measured */
 } Bench;
 
+/** BenchSummary: of some times. bench_summarise: sorts @times, of gdouble, and takes ranks; NAN if there are none. */
+typedef struct {
+  gdouble min, median, p99;
+} BenchSummary;
+BenchSummary bench_summarise (GArray *times);
+
 /** bench_print_table, bench_print_json: everything that was found, on standard output. */
 void bench_print_table (const Bench *bench);
 void bench_print_json (const Bench *bench);

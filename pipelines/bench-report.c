@@ -10,10 +10,6 @@
 
 /* ---- numbers ---- */
 
-typedef struct {
-  gdouble min, median, p99;
-} Summary;
-
 static int
 compare_doubles (gconstpointer a, gconstpointer b)
 {
@@ -23,16 +19,17 @@ compare_doubles (gconstpointer a, gconstpointer b)
 }
 
 /* By nearest rank; @times is sorted. */
-static Summary
-summarise (GArray *times)
+BenchSummary
+bench_summarise (GArray *times)
 {
   const guint n = times->len;
 
   if (n == 0)
-    return (Summary){ NAN, NAN, NAN };
+    return (BenchSummary){ NAN, NAN, NAN };
   g_array_sort (times, compare_doubles);
-  return (Summary){ g_array_index (times, gdouble, 0), g_array_index (times, gdouble, (n - 1) / 2),
-                    g_array_index (times, gdouble, (guint)ceil (0.99 * n) - 1) };
+  return (BenchSummary){ g_array_index (times, gdouble, 0),
+                         g_array_index (times, gdouble, (n - 1) / 2),
+                         g_array_index (times, gdouble, (guint)ceil (0.99 * n) - 1) };
 }
 
 /* Of those that were measured, the lowest median that fits; NULL for @engine: any peer. */
@@ -49,7 +46,7 @@ find_best (const Bench *bench, gboolean own, const char *engine, const char *geo
         (engine != NULL && !g_str_equal (c->engine, engine)) ||
         (own && g_str_has_suffix (c->isa, "-emulated")))
       continue;
-    if (best == NULL || summarise (c->times).median < summarise (best->times).median)
+    if (best == NULL || bench_summarise (c->times).median < bench_summarise (best->times).median)
       best = c;
   }
   return best;
@@ -67,7 +64,7 @@ limit_of (const Bench *bench, const char *precision)
 static gdouble
 times_limit (const Bench *bench, const Contestant *c)
 {
-  return summarise (c->times).median / (c->flops / limit_of (bench, c->precision) / 1e6);
+  return bench_summarise (c->times).median / (c->flops / limit_of (bench, c->precision) / 1e6);
 }
 
 static gdouble
@@ -75,7 +72,7 @@ ratio_to_best_peer (const Bench *bench, const Contestant *c)
 {
   const Contestant *peer = find_best (bench, FALSE, NULL, c->geometry, c->precision);
 
-  return peer ? summarise (c->times).median / summarise (peer->times).median : NAN;
+  return peer ? bench_summarise (c->times).median / bench_summarise (peer->times).median : NAN;
 }
 
 typedef enum { AGAINST_OPENVINO, AGAINST_BEST_PEER, AGAINST_LIMIT } Against;
@@ -135,17 +132,18 @@ for_each_bar (const Bench *bench, BarFunc func, gpointer data)
     else if (peer == NULL)
       why_not = "cannot be shown here: the peer was not measured";
     else
-      found = summarise (own->times).median / summarise (peer->times).median;
+      found = bench_summarise (own->times).median / bench_summarise (peer->times).median;
     judge (func, data, bar, found, speed_bars[i].most, why_not);
   }
 
   for (guint i = 0; i < bench->pictures->len; i++) {
     const Contestant *c = bench->pictures->pdata[i];
-    if (picture == NULL || summarise (c->times).median < summarise (picture->times).median)
+    if (picture == NULL ||
+        bench_summarise (c->times).median < bench_summarise (picture->times).median)
       picture = c;
   }
   judge (func, data, "1080p NV12 to a model frame on one core, ms",
-         picture ? summarise (picture->times).median : NAN, 1.0, NULL);
+         picture ? bench_summarise (picture->times).median : NAN, 1.0, NULL);
   judge (func, data, "small-16 bf16, engine and one stream, resident MB", bench->small_16_resident,
          200,
          bench->limits.bf16 > 0 ? NULL : "cannot be shown here: this CPU does not compute in bf16");
@@ -178,7 +176,7 @@ print_bar (gpointer data, const char *bar, gdouble found, gdouble most, const ch
 static void
 print_contestant (const Bench *bench, const Contestant *c)
 {
-  const Summary s = summarise (c->times);
+  const BenchSummary s = bench_summarise (c->times);
   const char *isa = c->isa ? c->isa : "";
   char text[6][16];
 
@@ -225,7 +223,7 @@ bench_print_table (const Bench *bench)
     g_print ("\n%-32s %8s %8s %8s\n", "1080p NV12 to 224x224, one core", "min", "median", "p99");
   for (guint i = 0; i < bench->pictures->len; i++) {
     const Contestant *c = bench->pictures->pdata[i];
-    const Summary s = summarise (c->times);
+    const BenchSummary s = bench_summarise (c->times);
     g_print ("  %-30s %8.2f %8.2f %8.2f\n", c->name, s.min, s.median, s.p99);
   }
   for (guint i = 0; i < json_array_get_length (bench->memory); i++) {
@@ -253,7 +251,7 @@ set_number (JsonObject *object, const char *name, gdouble value)
 static void
 set_times (JsonObject *object, GArray *times)
 {
-  const Summary s = summarise (times);
+  const BenchSummary s = bench_summarise (times);
 
   set_number (object, "min_ms", s.min);
   set_number (object, "median_ms", s.median);
@@ -277,7 +275,7 @@ contestant_to_json (const Bench *bench, const Contestant *c)
   json_object_set_int_member (o, "batch", bench->options->batch);
   json_object_set_int_member (o, "rounds", c->times->len);
   set_times (o, c->times);
-  set_number (o, "gflops", c->flops / summarise (c->times).median / 1e6);
+  set_number (o, "gflops", c->flops / bench_summarise (c->times).median / 1e6);
   set_number (o, "percent_of_limit", 100 / times_limit (bench, c));
   set_number (o, "relative_error", c->relative_error);
   if (!c->own) {

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench-cuda.h"
 #include "bench-private.h"
 #include "model/cpu/cpu.h"
 #include "model/generate.h"
@@ -24,6 +25,8 @@
 #define PAUSE_US 200000
 #define SEED 1
 #define PICTURES 20 /* preprocessed in a round */
+#define LIVE_STREAMS 64
+#define LEAST_CUDA_ROUNDS 100
 
 /* ---- options ---- */
 
@@ -527,56 +530,78 @@ measure_geometry (Bench *bench, const char *geometry, GError **error)
 int
 cg_bench_main (int argc, char **argv)
 {
-  g_auto (BenchOptions) o = { .batch = 1, .rounds = 8 };
+  g_auto (BenchOptions) o = { 0 };
   const GOptionEntry entries[] = {
     { "engine", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.engines,
-      "Only this one (repeatable): cpu, openvino, pytorch, onnxruntime", "NAME" },
+      "Only this one (repeatable): cpu, openvino, pytorch, onnxruntime; or cuda, which goes alone",
+      "NAME" },
     { "geometry", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.geometries,
-      "Network of generated weights (repeatable; default small-16 and small-6)", "PRESET" },
+      "Network of generated weights (repeatable; default small-16 and small-6, with cuda base, "
+      "too)",
+      "PRESET" },
     { "model", 0, 0, G_OPTION_ARG_FILENAME, &o.model, "This model file instead", "FILE" },
     { "precision", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.precisions,
-      "Only this one (repeatable): fp32, bf16", "NAME" },
+      "Only this one (repeatable): fp32, bf16, with cuda also fp16", "NAME" },
     { "isa", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.isas,
       "Only this instruction set (repeatable; default all that this CPU has)", "NAME" },
     { "threads", 0, 0, G_OPTION_ARG_INT, &o.threads,
       "Threads of each engine (default 2, or 1 on one CPU)", "N" },
-    { "batch", 0, 0, G_OPTION_ARG_INT, &o.batch, "Windows at a time (default 1)", "N" },
+    { "batch", 0, 0, G_OPTION_ARG_INT, &o.batch, "Windows at a time (default 1, with cuda 1 to 32)",
+      "N" },
     { "rounds", 0, 0, G_OPTION_ARG_INT, &o.rounds,
-      "Rounds in which each engine runs once (default 8)", "N" },
+      "Rounds in which each engine runs once (default 8, with cuda 200 and at least 100)", "N" },
     { "no-peers", 0, 0, G_OPTION_ARG_NONE, &o.no_peers, "Leave other runtimes out", NULL },
     { "json", 0, 0, G_OPTION_ARG_NONE, &o.json, "Print JSON", NULL },
     { NULL },
   };
   static const char *const usual[] = { "small-16", "small-6", NULL };
-  static const char *const engines[] = { "cpu", "openvino", "pytorch", "onnxruntime", NULL };
-  static const char *const precisions[] = { "fp32", "bf16", NULL };
+  static const char *const usual_cuda[] = { "small-16", "small-6", "base", NULL };
+  static const char *const engines[] = {
+    "cpu", "cuda", "openvino", "pytorch", "onnxruntime", NULL
+  };
+  static const char *const precisions[] = { "fp32", "bf16", "fp16", NULL };
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);
   g_autoptr (GError) error = NULL;
 
   g_option_context_set_summary (
-      context, "Measures the engines, the machine's own limits and installed peers in turns.\n"
-               "The peers run in the python3 found first, or in $PYTHON.");
+      context,
+      "Measures the engines, the machine's own limits and installed peers in turns.\n"
+      "The peers run in the python3 found first, or in $PYTHON. --engine cuda measures the\n"
+      "first GPU by its own clock, over random inputs, and the pictures and live streams\n"
+      "that come to it.");
   g_option_context_add_main_entries (context, entries, NULL);
   if (!g_option_context_parse (context, &argc, &argv, &error))
     return misused (error->message);
   if (argc > 1)
     return misused ("there are only options");
-  if (o.threads < 0 || o.threads > 1024 || o.batch < 1 || o.batch > 1024 || o.rounds < 1 ||
-      o.rounds > 100000)
+  const gboolean cuda = o.engines != NULL && wanted (o.engines, "cuda");
+  if (cuda && g_strv_length (o.engines) > 1)
+    return misused ("--engine cuda goes alone");
+  if (o.threads < 0 || o.threads > 1024 || o.batch < 0 || o.batch > (cuda ? 32 : 1024) ||
+      o.rounds < 0 || o.rounds > 100000)
     return misused ("--threads, --batch or --rounds is out of range");
+  if (o.rounds == 0)
+    o.rounds = cuda ? 200 : 8;
+  if (cuda && o.rounds < LEAST_CUDA_ROUNDS)
+    return misused ("--rounds is at least 100 with --engine cuda");
+  if (o.batch == 0 && !cuda)
+    o.batch = 1;
   for (char **name = o.engines; name && *name; name++)
     if (!g_strv_contains (engines, *name))
-      return misused ("--engine is one of cpu, openvino, pytorch, onnxruntime");
+      return misused ("--engine is one of cpu, cuda, openvino, pytorch, onnxruntime");
   for (char **name = o.precisions; name && *name; name++)
-    if (!g_strv_contains (precisions, *name))
-      return misused ("--precision is fp32 or bf16");
+    if (!g_strv_contains (precisions, *name) || (g_str_equal (*name, "fp16") && !cuda))
+      return misused ("--precision is fp32 or bf16, with --engine cuda also fp16");
   for (char **name = o.isas; name && *name; name++)
     if (!cg_cpu_isa_supported (*name))
       return misused ("--isa is none that this CPU and this build have");
   if (o.geometries != NULL && o.model != NULL)
     return misused ("--geometry and --model exclude each other");
   if (o.geometries == NULL)
-    o.geometries = o.model ? g_strdupv ((char *[]){ o.model, NULL }) : g_strdupv ((char **)usual);
+    o.geometries = o.model ? g_strdupv ((char *[]){ o.model, NULL })
+                           : g_strdupv ((char **)(cuda ? usual_cuda : usual));
+  if (cuda)
+    return cg_bench_cuda (&o, &(BenchCudaScale){ PICTURE_WIDTH, PICTURE_HEIGHT, LIVE_STREAMS });
   /* Nobody asked for a peer. */
   if (o.engines != NULL && g_strv_length (o.engines) == 1 && wanted (o.engines, "cpu"))
     o.no_peers = TRUE;

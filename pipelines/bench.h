@@ -13,7 +13,7 @@
  *     "preprocess": [ { format, width, height, image, isa, min_ms, median_ms, p99_ms } ],
  *     "memory":  [ { geometry, precision, resident_mb } ],
  *     "bars":    [ { bar, found, limit, verdict } ] }                reached, missed, or why it can't be shown here
- * Times are milliseconds for one window. percent_of_limit: the time the machine's peak loops would need for the
+ * With --engine cuda: see bench-cuda.h. Times are milliseconds for one window. percent_of_limit: the time the machine's peak loops would need for the
  * network's matrix products, by the median. relative_error: L2, of the features, against fp32 by the same engine
  * (peers: by PyTorch). Returns an exit status. */
 int cg_bench_main (int argc, char **argv);

@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include <dlfcn.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -268,6 +269,137 @@ test_batches (void)
   net_clear (&net);
 }
 
+/* ---- pictures in the GPU's memory ---- */
+
+#define SIDE_X 322
+#define SIDE_Y 178
+#define PICTURE_BYTES (SIDE_X * SIDE_Y * 3 / 2)
+
+static CgFrame
+nv12 (const guint8 *planes, CgMemory memory)
+{
+  return (CgFrame){ .format = CG_FORMAT_NV12,
+                    .width = SIDE_X,
+                    .height = SIDE_Y,
+                    .plane = { planes, planes + SIDE_X * SIDE_Y },
+                    .stride = { SIDE_X, SIDE_X },
+                    .matrix = CG_MATRIX_BT709,
+                    .cosited_h = TRUE,
+                    .memory = memory };
+}
+
+/* What @sample holds is @expected; then it is made something else. */
+static void
+expect_sample (const Run *run, gpointer sample, const guint8 *expected, gsize size)
+{
+  g_autofree guint8 *found = g_malloc (size);
+  g_autoptr (GError) error = NULL;
+  const guint8 grey[2 * 2 * 3] = { 128 };
+  const CgFrame other = { .format = CG_FORMAT_RGB,
+                          .width = 2,
+                          .height = 2,
+                          .plane = { grey },
+                          .stride = { 6 },
+                          .full_range = TRUE };
+
+  run->backend->sample_get (run->engine, sample, found, &error);
+  g_assert_no_error (error);
+  g_assert_cmpmem (found, size, expected, size);
+  run->backend->sample_put (run->engine, sample, &other, &error);
+  g_assert_no_error (error);
+}
+
+/* As a decoder of GStreamer has it: memory of a context of its own, current or not. */
+static void
+check_foreign (const Run *run, const guint8 *planes, const guint8 *expected, gsize size)
+{
+#ifndef CG_TEST_FAKES
+  int (*create) (void **context, guint flags, int device), (*destroy) (void *context);
+  int (*pop) (void **context), (*current) (void **context);
+  int (*allocate) (guint64 * memory, gsize size), (*upload) (guint64 to, const void *from, gsize);
+  void *driver = dlopen ("libcuda.so.1", RTLD_LAZY);
+  const struct {
+    const char *name;
+    void *slot;
+  } * function, functions[] = {
+    { "cuCtxCreate_v2", &create },  { "cuCtxDestroy_v2", &destroy },
+    { "cuCtxPopCurrent_v2", &pop }, { "cuCtxGetCurrent", &current },
+    { "cuMemAlloc_v2", &allocate }, { "cuMemcpyHtoD_v2", &upload },
+  };
+  g_autoptr (GError) error = NULL;
+  guint64 memory = 0;
+  void *theirs = NULL, *now = NULL;
+
+  g_assert_nonnull (driver);
+  for (function = functions; function < functions + G_N_ELEMENTS (functions); function++) {
+    void *symbol = dlsym (driver, function->name);
+    g_assert_nonnull (symbol);
+    memcpy (function->slot, &symbol, sizeof symbol);
+  }
+  g_assert_cmpint (create (&theirs, 0, 0), ==, 0); /* and makes it current */
+  g_assert_cmpint (allocate (&memory, PICTURE_BYTES), ==, 0);
+  g_assert_cmpint (upload (memory, planes, PICTURE_BYTES), ==, 0);
+  const CgFrame frame = nv12 ((const guint8 *)(gsize)memory, CG_MEMORY_CUDA);
+  for (guint i = 0; i < 2; i++) {
+    run->backend->sample_put (run->engine, run->samples[0], &frame, &error);
+    g_assert_no_error (error);
+    expect_sample (run, run->samples[0], expected, size);
+    g_assert_cmpint (current (&now), ==, 0);
+    g_assert_true (now == (i == 0 ? theirs : NULL));
+    if (i == 0)
+      g_assert_cmpint (pop (&now), ==, 0);
+  }
+  /* The engine does not need the context once the call has returned. */
+  g_assert_cmpint (destroy (theirs), ==, 0);
+  run_go (run, 0, 1);
+#endif
+}
+
+static void
+test_pictures (void)
+{
+  g_autoptr (GError) error = NULL;
+  guint8 *planes;
+  CgFrame device;
+  float time = 0;
+  Net net;
+  Run run;
+
+  if (skipped ())
+    return;
+  net_heads (&net, 2, 24, 32);
+  run_open (&run, &net, cg_backend_cuda (), CG_PRECISION_FP16, 1);
+  const gsize size = 3 * 32 * 32;
+  g_autofree guint8 *expected = g_malloc (size);
+  planes = g_malloc (PICTURE_BYTES);
+  for (gsize i = 0; i < PICTURE_BYTES; i++)
+    planes[i] = (guint8)(cg_generate_draw (1, i) >> 56);
+
+  /* Given what a picture becomes from system memory, it becomes the same from the device's, */
+  const CgFrame system = nv12 (planes, CG_MEMORY_SYSTEM);
+  run.backend->sample_put (run.engine, run.samples[0], &system, &error);
+  g_assert_no_error (error);
+  run.backend->sample_get (run.engine, run.samples[0], expected, &error);
+  g_assert_no_error (error);
+  cg_cuda_picture_new (run.engine, &system, &device, &error);
+  g_assert_no_error (error);
+  run.backend->sample_put (run.engine, run.samples[0], &device, &error);
+  g_assert_no_error (error);
+  expect_sample (&run, run.samples[0], expected, size);
+
+  /* also out of a copy, and from another context. */
+  cg_cuda_time_put (run.engine, run.samples[0], &device, 1, TRUE, 1, &time, &error);
+  g_assert_no_error (error);
+  g_assert_cmpfloat (time, >, 0);
+  expect_sample (&run, run.samples[0], expected, size);
+  check_foreign (&run, planes, expected, size);
+
+  cg_cuda_picture_free (run.engine, &device);
+  g_free (planes);
+  run_close (&run);
+  net_clear (&net);
+}
+
 /* Two clients of one engine: its queue, its batches, and a flush while it runs. */
 static void
 test_clients (void)
@@ -401,6 +533,7 @@ main (int argc, char **argv)
     no_device = error->message;
   g_test_add_func ("/cuda/device/parity", test_parity);
   g_test_add_func ("/cuda/device/batches", test_batches);
+  g_test_add_func ("/cuda/device/pictures", test_pictures);
   g_test_add_func ("/cuda/device/clients", test_clients);
   g_test_add_func ("/cuda/device/full", test_full);
   return g_test_run ();

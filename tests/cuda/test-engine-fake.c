@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "fake/engine.h"
+#include "model/generate.h"
 
 static CgFakeModel model; /* heads of 24, for all tests but parity */
 
@@ -302,8 +303,7 @@ test_pictures (void)
   open_engine (&engine, &model, &plain, 1);
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
     error = (CgCudaError){ 0 };
-    g_assert_false (
-        engine.module->sample_put (engine.engine, engine.samples[0], &bad[i], NULL, &error));
+    g_assert_false (engine.module->sample_put (engine.engine, engine.samples[0], &bad[i], &error));
     g_assert_cmpint (error.status, ==, CG_CUDA_INPUT);
     g_assert_cmpstr (error.message, !=, "");
   }
@@ -312,6 +312,178 @@ test_pictures (void)
   cg_fake_engine_close (&engine);
   cg_fake_expect_clean ();
 }
+
+/* ---- pictures in device memory ---- */
+
+#define SIDE_X 50
+#define SIDE_Y 38
+
+static int (*push) (void *), (*pop) (void **), (*current) (void **);
+
+static void
+find_driver (void)
+{
+  const struct {
+    const char *name;
+    void *slot;
+  } functions[] = { { "cuCtxPushCurrent", &push },
+                    { "cuCtxPopCurrent", &pop },
+                    { "cuCtxGetCurrent", &current } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (functions); i++) {
+    enum cudaDriverEntryPointQueryResult found;
+    void *function;
+    g_assert_cmpint (
+        cudaGetDriverEntryPointByVersion (functions[i].name, &function, 12000, 0, &found), ==, 0);
+    memcpy (functions[i].slot, &function, sizeof function);
+  }
+}
+
+/* Like one of GStreamer's: all planes in one allocation, with the pitch of the first one. */
+static const struct {
+  CgPixelFormat format;
+  guint planes, bytes, rows[3]; /* of a pixel of the first plane; of each plane */
+} lying[] = {
+  { CG_FORMAT_NV12, 2, 1, { SIDE_Y, SIDE_Y / 2 } },
+  { CG_FORMAT_P010, 2, 2, { SIDE_Y, SIDE_Y / 2 } },
+  { CG_FORMAT_I420, 3, 1, { SIDE_Y, SIDE_Y / 2, SIDE_Y / 2 } },
+  { CG_FORMAT_RGB, 1, 3, { SIDE_Y } },
+  { CG_FORMAT_BGRA, 1, 4, { SIDE_Y } },
+};
+
+/* @data: where the allocation is. Returns its size. */
+static gsize
+lying_frame (guint i, guint8 *data, gboolean upside_down, CgFrame *frame)
+{
+  const gint pitch = (gint)(SIDE_X * lying[i].bytes + 27) / 16 * 16;
+  gsize size = 0;
+
+  *frame = (CgFrame){ .format = lying[i].format,
+                      .width = SIDE_X,
+                      .height = SIDE_Y,
+                      .matrix = CG_MATRIX_BT709,
+                      .cosited_h = TRUE };
+  for (guint p = 0; p < lying[i].planes; p++) {
+    const gsize bytes = (gsize)pitch * lying[i].rows[p];
+    frame->plane[p] = data + size + (upside_down ? bytes - (gsize)pitch : 0);
+    frame->stride[p] = upside_down ? -pitch : pitch;
+    size += bytes;
+  }
+  return size;
+}
+
+typedef enum { HERE, ELSEWHERE, NOWHERE, OTHER_DEVICE } Where;
+
+/* A picture of format @i that lies @where becomes what it becomes from system memory; the owner may take it back at
+ * once. */
+static void
+check_lying (CgFakeEngine *engine, gpointer ours, gpointer theirs, guint i, Where where,
+             gboolean upside_down)
+{
+  const gsize image = model.geometry.image, bytes = 3 * image * image;
+  g_autofree guint8 *expected = g_malloc (bytes), *found = g_malloc (bytes);
+  guint8 *host = g_malloc (8 * SIDE_X * SIDE_Y), *device;
+  CgCudaError error = { 0 };
+  CgFrame frame;
+  gpointer out;
+
+  /* Given a picture in system memory, and what it becomes */
+  const gsize size = lying_frame (i, host, upside_down, &frame);
+  for (gsize b = 0; b < size; b++)
+    host[b] = (guint8)(cg_generate_draw (i, b) >> 56);
+  if (!engine->module->sample_put (engine->engine, engine->samples[0], &frame, &error) ||
+      !engine->module->sample_get (engine->engine, engine->samples[0], expected, &error))
+    g_error ("%s", error.message);
+
+  /* when the same is in device memory, of exactly its size */
+  push (where == HERE ? ours : theirs);
+  g_assert_cmpint (cudaMalloc ((void **)&device, size), ==, 0);
+  memcpy (device, host, size);
+  pop (&out);
+  if (where == NOWHERE)
+    cg_fake_disown (device);
+  lying_frame (i, device, upside_down, &frame);
+  frame.memory = CG_MEMORY_CUDA;
+  g_free (cg_fake_log (TRUE));
+  if (!engine->module->sample_put (engine->engine, engine->samples[1], &frame, &error))
+    g_error ("%s", error.message);
+  g_autofree char *log = cg_fake_log (FALSE);
+  memset (device, 0, size); /* as a decoder would, which has it back */
+
+  /* then it becomes the same, and was copied only where it had to be; never by way of the host. */
+  if (!engine->module->sample_get (engine->engine, engine->samples[1], found, &error))
+    g_error ("%s", error.message);
+  g_assert_cmpmem (found, bytes, expected, bytes);
+  g_assert_null (strstr (log, "-> cudaMemcpyAsync"));
+  guint copies = 0;
+  for (const char *at = log; (at = strstr (at, "-> cuMemcpyPeerAsync")); at++)
+    copies++;
+  g_assert_cmpuint (copies, ==, where == HERE || where == NOWHERE ? 0 : lying[i].planes);
+  push (theirs);
+  cudaFree (device);
+  pop (&out);
+  g_free (host);
+}
+
+static void
+test_device_pictures (void)
+{
+  gpointer ours = cg_fake_context_new (0), theirs = cg_fake_context_new (0);
+  CgCudaOptions options = plain;
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+  guint8 byte = 0;
+  gpointer out;
+  CgFrame frame;
+
+  cg_fake_settings.devices = 2;
+  gpointer other = cg_fake_context_new (1);
+  options.context = ours;
+  open_engine (&engine, &model, &options, 1);
+  for (guint i = 0; i < G_N_ELEMENTS (lying); i++) {
+    check_lying (&engine, ours, theirs, i, HERE, FALSE);
+    check_lying (&engine, ours, theirs, i, ELSEWHERE, FALSE);
+    check_lying (&engine, ours, theirs, i, NOWHERE, FALSE);
+    check_lying (&engine, ours, other, i, OTHER_DEVICE, FALSE);
+    check_lying (&engine, ours, theirs, i, ELSEWHERE, TRUE);
+  }
+
+  /* What is in no GPU's memory, and pooled memory of another device, is refused with words. */
+  frame = (CgFrame){ .format = CG_FORMAT_GRAY8,
+                     .width = 1,
+                     .height = 1,
+                     .plane = { &byte },
+                     .stride = { 1 },
+                     .memory = CG_MEMORY_CUDA };
+  g_assert_false (engine.module->sample_put (engine.engine, engine.samples[0], &frame, &error));
+  g_assert_cmpint (error.status, ==, CG_CUDA_INPUT);
+  push (other);
+  guint8 *pooled;
+  g_assert_cmpint (cudaMalloc ((void **)&pooled, 1), ==, 0);
+  cg_fake_disown (pooled);
+  frame.plane[0] = pooled;
+  error = (CgCudaError){ 0 };
+  g_assert_false (engine.module->sample_put (engine.engine, engine.samples[0], &frame, &error));
+  g_assert_cmpint (error.status, ==, CG_CUDA_UNSUPPORTED);
+  g_assert_nonnull (strstr (error.message, "cudadownload"));
+  cudaFree (pooled);
+  pop (&out);
+
+  /* The engine still works, and nobody's context is current. */
+  for (guint i = 0; i < model.geometry.frames; i++)
+    g_assert_true (cg_fake_engine_put (&engine, engine.samples[i], 0, i, &error));
+  run_engine (&engine, 1);
+  check_outputs ("after pictures in device memory", &model, engine.outputs[0], 0, 8e-4);
+  g_assert_cmpint (current (&out), ==, 0);
+  g_assert_null (out);
+  cg_fake_engine_close (&engine);
+  cg_fake_context_free (ours);
+  cg_fake_context_free (theirs);
+  cg_fake_context_free (other);
+  cg_fake_expect_clean ();
+}
+
+/* ---- threads ---- */
 
 typedef struct {
   CgFakeEngine *engine;
@@ -477,18 +649,6 @@ test_context (void)
   CgCudaOptions options = plain;
   CgFakeEngine engine;
   void *function;
-  enum cudaDriverEntryPointQueryResult found;
-  int (*push) (void *), (*pop) (void **), (*current) (void **);
-
-  g_assert_cmpint (
-      cudaGetDriverEntryPointByVersion ("cuCtxPushCurrent", &function, 12000, 0, &found), ==, 0);
-  memcpy (&push, &function, sizeof push);
-  g_assert_cmpint (
-      cudaGetDriverEntryPointByVersion ("cuCtxPopCurrent", &function, 12000, 0, &found), ==, 0);
-  memcpy (&pop, &function, sizeof pop);
-  g_assert_cmpint (
-      cudaGetDriverEntryPointByVersion ("cuCtxGetCurrent", &function, 12000, 0, &found), ==, 0);
-  memcpy (&current, &function, sizeof current);
 
   /* Given a thread with a context of its own, when an engine lives in yet another one */
   options.context = theirs;
@@ -636,6 +796,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   cg_fake_emulate ();
+  find_driver ();
   cg_fake_model_new (&model, 2, 24, 3, 2);
   g_test_add_func ("/cuda/engine/parity/24", test_parity_24);
   g_test_add_func ("/cuda/engine/parity/64", test_parity_64);
@@ -646,6 +807,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/engine/cancel", test_cancel);
   g_test_add_func ("/cuda/engine/samples", test_samples);
   g_test_add_func ("/cuda/engine/pictures", test_pictures);
+  g_test_add_func ("/cuda/engine/device-pictures", test_device_pictures);
   g_test_add_func ("/cuda/engine/threads", test_threads);
   g_test_add_func ("/cuda/engine/written-before-read", test_written_before_read);
   g_test_add_func ("/cuda/engine/calls-of-a-run", test_calls_of_a_run);

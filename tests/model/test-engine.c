@@ -1,20 +1,54 @@
 /* Engines and their clients, over the null backend and over a backend that computes only
  * when the test lets it.
  *
+ * With CG_TEST_CUDA that backend has the CUDA engine do the work, and it stands for the null backend
+ * where nothing but that one's answers is asked for: over the fakes of tests/cuda.
+ *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include <string.h>
 
 #include "model/engine-private.h"
 #include "model/engine.h"
+#include "model/generate.h"
 
-#define FRAMES 8 /* of the "tiny" network */
+#ifdef CG_TEST_CUDA
+#include "cuda/module.h"
+#include "model/cuda.h"
+#include "tests/cuda/fake/engine.h"
+
+#define STEPS 20 /* emulated kernels are slow */
+#else
+#define STEPS 300
+#endif
+
 #define HOUR_US (3600u * 1000000u)
+
+static CgModel *model; /* "tiny", or smaller, for all tests */
+static CgNetwork *network;
+
+static guint
+frames_of (const CgEngine *engine)
+{
+  return cg_engine_model (engine)->geometry.frames;
+}
 
 /* ---- a backend with a gate ----
  *
  * The n-th run waits for the test to let it through, even when it is cancelled, and then notes
- * which windows it got: the tag of a window is the first byte of its first sample's picture. */
+ * which windows it got: the tag of a window is the first byte of its first sample's picture. The
+ * work is another backend's, if there is one. */
+
+#ifdef CG_TEST_CUDA
+static const CgBackend *worker;
+#else
+static const CgBackend *const worker = NULL;
+#endif
+
+typedef struct {
+  guint8 tag;
+  gpointer room; /* the worker's */
+} GateSample;
 
 typedef struct {
   GMutex lock;
@@ -23,6 +57,8 @@ typedef struct {
   GString *log;          /* tags of the windows of each run, " " between runs, "!" if cancelled */
   gint lose_on, fail_on; /* the tag that loses the device; the tag that fails; -1: none */
   guint rooms, engines;  /* alive */
+  guint frames;
+  gpointer work; /* the worker's engine, or NULL */
 } Gate;
 
 #define ALL G_MAXUINT
@@ -30,16 +66,22 @@ typedef struct {
 static Gate gate;
 
 static gpointer
-gate_open_backend (const CgModel *model, const CgNetwork *network, const CgEngineOptions *options,
+gate_open_backend (const CgModel *model_, const CgNetwork *network_, const CgEngineOptions *options,
                    GError **error)
 {
+  const CgEngineOptions plain = { .precision = CG_PRECISION_FP32 };
+
   gate.engines++;
+  gate.frames = model_->geometry.frames;
+  gate.work = worker && model_ == model ? worker->open (model_, network_, &plain, error) : NULL;
   return &gate;
 }
 
 static void
 gate_close_backend (gpointer self)
 {
+  if (gate.work)
+    worker->close (g_steal_pointer (&gate.work));
   gate.engines--;
 }
 
@@ -55,12 +97,18 @@ gate_sample_new (gpointer self, GError **error)
   g_mutex_lock (&gate.lock);
   gate.rooms++;
   g_mutex_unlock (&gate.lock);
-  return g_new0 (guint8, 1);
+  GateSample *sample = g_new0 (GateSample, 1);
+  sample->room = gate.work ? worker->sample_new (gate.work, error) : NULL;
+  return sample;
 }
 
 static void
-gate_sample_free (gpointer self, gpointer sample)
+gate_sample_free (gpointer self, gpointer data)
 {
+  GateSample *sample = data;
+
+  if (gate.work)
+    worker->sample_free (gate.work, sample->room);
   g_mutex_lock (&gate.lock);
   gate.rooms--;
   g_mutex_unlock (&gate.lock);
@@ -68,14 +116,29 @@ gate_sample_free (gpointer self, gpointer sample)
 }
 
 static gboolean
-gate_sample_put (gpointer self, gpointer sample, const CgFrame *frame, GError **error)
+gate_sample_put (gpointer self, gpointer data, const CgFrame *frame, GError **error)
 {
+  GateSample *sample = data;
+
   if (!frame->plane[0]) {
     g_set_error (error, CG_ERROR, CG_ERROR_INPUT, "no picture");
     return FALSE;
   }
-  *(guint8 *)sample = frame->plane[0][0];
-  return TRUE;
+  sample->tag = frame->plane[0][0];
+  return !gate.work || worker->sample_put (gate.work, sample->room, frame, error);
+}
+
+static void
+do_the_work (gpointer const *samples, guint n, CgOutputs *const *outputs)
+{
+  g_autofree gpointer *rooms = g_new (gpointer, n * gate.frames);
+  g_autoptr (GError) error = NULL;
+  const gint cancel = 0;
+
+  for (guint i = 0; i < n * gate.frames; i++)
+    rooms[i] = ((const GateSample *)samples[i])->room;
+  worker->run (gate.work, rooms, n, outputs, &cancel, &error);
+  g_assert_no_error (error);
 }
 
 static gboolean
@@ -84,6 +147,8 @@ gate_run (gpointer self, gpointer const *samples, guint n, CgOutputs *const *out
 {
   gboolean lost = FALSE, failed = FALSE;
 
+  if (gate.work)
+    do_the_work (samples, n, outputs);
   g_mutex_lock (&gate.lock);
   const guint run = ++gate.runs;
   g_cond_broadcast (&gate.changed);
@@ -92,7 +157,7 @@ gate_run (gpointer self, gpointer const *samples, guint n, CgOutputs *const *out
   if (gate.log->len > 0)
     g_string_append_c (gate.log, ' ');
   for (guint i = 0; i < n; i++) {
-    const gint tag = *(const guint8 *)samples[i * FRAMES];
+    const gint tag = ((const GateSample *)samples[i * gate.frames])->tag;
     g_string_append_c (gate.log, tag);
     outputs[i]->logits[0] = tag;
     lost |= tag == gate.lose_on;
@@ -144,9 +209,6 @@ gate_wait (guint runs)
 
 /* ---- fixtures ---- */
 
-static CgModel *model; /* "tiny", for all tests */
-static CgNetwork *network;
-
 static CgEngine *
 gate_engine (guint max_batch)
 {
@@ -172,7 +234,9 @@ null_engine (guint delay_us, guint fail_at)
   const CgEngineOptions options = { .device = CG_DEVICE_NULL,
                                     .null_delay_us = delay_us,
                                     .null_fail_at = fail_at };
-  CgEngine *engine = cg_engine_new (model, network, &options, &error);
+  CgEngine *engine = worker && !delay_us && !fail_at
+                         ? cg_engine_new_with_backend (worker, model, network, &options, &error)
+                         : cg_engine_new (model, network, &options, &error);
   g_assert_no_error (error);
   return engine;
 }
@@ -200,10 +264,10 @@ static CgWindow *
 new_window (CgEngine *engine, guint8 tag, gpointer data, GDestroyNotify destroy)
 {
   g_autoptr (CgSample) sample = new_sample (engine, tag);
-  CgSample *samples[FRAMES];
-  for (guint i = 0; i < FRAMES; i++)
+  CgSample *samples[CG_MAX_FRAMES];
+  for (guint i = 0; i < frames_of (engine); i++)
     samples[i] = sample;
-  return cg_window_new (samples, FRAMES, data, destroy);
+  return cg_window_new (samples, frames_of (engine), data, destroy);
 }
 
 static void
@@ -269,8 +333,9 @@ test_order (void)
   g_assert_cmpuint (stats.windows, ==, 26);
   g_assert_cmpuint (stats.failed, ==, 0);
   g_assert_cmpuint (stats.cancelled, ==, 0);
-  g_assert_cmpuint (stats.batches, >=, 4);
-  g_assert_cmpuint (stats.largest_batch, <=, 8);
+  const guint most = worker ? worker->max_batch : 8;
+  g_assert_cmpuint (stats.batches, >=, (26 + most - 1) / most);
+  g_assert_cmpuint (stats.largest_batch, <=, most);
 
   cg_client_free (client);
   cg_engine_unref (engine);
@@ -325,6 +390,44 @@ test_batch (void)
   cg_client_free (a);
   cg_client_free (b);
   cg_engine_unref (engine);
+}
+
+static void
+submit_repeatable (CgClient *client, CgEngine *engine, const char *tags)
+{
+  for (; *tags; tags++) {
+    CgWindow *window = new_window (engine, *tags, GINT_TO_POINTER ((guint8)*tags), NULL);
+    window->repeatable = TRUE;
+    cg_client_submit (client, window);
+  }
+}
+
+/* Windows that are to have the same bits every time, and others, over a backend whose answers show the batch */
+static void
+test_repeatable (void)
+{
+  for (guint shows = 0; shows < 2; shows++) {
+    gate_backend.batch_shows = shows;
+    CgEngine *engine = gate_engine (4);
+    CgClient *a = cg_client_new (engine), *b = cg_client_new (engine), *c = cg_client_new (engine);
+    submit (a, engine, "A");
+    gate_wait (1);
+    submit_repeatable (a, engine, "BC");
+    submit (b, engine, "123");
+    submit_repeatable (c, engine, "x");
+    gate_allow (ALL);
+    expect (a, "ABC");
+    expect (b, "123");
+    expect (c, "x");
+
+    /* are computed by themselves, in their turn; but where nothing shows, in company. */
+    g_assert_cmpstr (gate.log->str, ==, shows ? "A B 1 x C 23" : "A B1xC 23");
+    cg_client_free (a);
+    cg_client_free (b);
+    cg_client_free (c);
+    cg_engine_unref (engine);
+  }
+  gate_backend.batch_shows = FALSE;
 }
 
 static void
@@ -671,7 +774,7 @@ test_refused (void)
   other.abi = CG_BACKEND_ABI + 1;
   g_assert_null (cg_engine_new_with_backend (&other, model, network, &options, &error));
   g_assert_error (error, CG_ERROR, CG_ERROR_UNSUPPORTED);
-  g_assert_nonnull (strstr (error->message, "interface 2"));
+  g_assert_nonnull (strstr (error->message, "interface 3"));
   g_clear_error (&error);
 
   g_assert_null (cg_engine_new (model, network, &options, &error));
@@ -693,7 +796,7 @@ test_samples (void)
   for (guint i = 0; i < 100; i++)
     cg_sample_unref (samples[i]);
   g_assert_cmpuint (gate.rooms, >, 0);
-  g_assert_cmpuint (gate.rooms, <=, 2 * FRAMES);
+  g_assert_cmpuint (gate.rooms, <=, 2 * frames_of (engine));
   const guint pooled = gate.rooms;
   CgSample *sample = new_sample (engine, 1);
   g_assert_cmpuint (gate.rooms, ==, pooled);
@@ -704,6 +807,21 @@ test_samples (void)
   g_assert_null (cg_sample_new (engine, &nothing, &error));
   g_assert_error (error, CG_ERROR, CG_ERROR_INPUT);
   g_assert_cmpuint (gate.rooms, ==, pooled);
+
+  /* Nor does one in a GPU's memory, for an engine that cannot look there. */
+  g_clear_error (&error);
+  const guint8 unreadable = 0;
+  const CgFrame elsewhere = { .format = CG_FORMAT_GRAY8,
+                              .width = 1,
+                              .height = 1,
+                              .plane = { &unreadable },
+                              .stride = { 1 },
+                              .memory = CG_MEMORY_CUDA };
+  g_assert_false (cg_engine_reads (engine, CG_MEMORY_CUDA));
+  g_assert_true (cg_engine_reads (engine, CG_MEMORY_SYSTEM));
+  g_assert_null (cg_sample_new (engine, &elsewhere, &error));
+  g_assert_error (error, CG_ERROR, CG_ERROR_UNSUPPORTED);
+  g_assert_nonnull (strstr (error->message, "cudadownload"));
 
   /* A sample keeps its engine. */
   cg_engine_unref (engine);
@@ -718,7 +836,6 @@ test_samples (void)
 /* ---- everything at once ---- */
 
 #define USERS 4
-#define STEPS 300
 
 static gpointer
 use_engine (gpointer data)
@@ -774,6 +891,28 @@ test_many_users (void)
   cg_engine_unref (engine);
 }
 
+/* Smaller than any preset. */
+static void
+shrink_model (void)
+{
+  g_autoptr (GError) error = NULL;
+  CgGeometry *g = &model->geometry;
+
+  g->frames = 4;
+  g->patch = 8;
+  g->image = 16;
+  g->heads = 2;
+  g->width = 48;
+  g->mlp = 96;
+  g->depth = 1;
+  cg_geometry_check (g, "test", &error);
+  g_assert_no_error (error);
+  cg_network_free (network);
+  network = cg_network_new (g, &error);
+  g_assert_no_error (error);
+  cg_generate_weights (network, 1);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -782,11 +921,18 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   model = cg_model_generate ("tiny", 1, &network, &error);
   g_assert_no_error (error);
+  shrink_model ();
+#ifdef CG_TEST_CUDA
+  cg_fake_emulate ();
+  cg_cuda_use_module (cg_cuda_module ());
+  worker = cg_backend_cuda ();
+#endif
   gate.log = g_string_new (NULL);
 
   g_test_add_func ("/engine/order", test_order);
   g_test_add_func ("/engine/fair", test_fair);
   g_test_add_func ("/engine/batch", test_batch);
+  g_test_add_func ("/engine/repeatable", test_repeatable);
   g_test_add_func ("/engine/drop-oldest", test_drop_oldest);
   g_test_add_func ("/engine/flush-while-running", test_flush_while_running);
   g_test_add_func ("/engine/cancel-only-unwanted", test_cancel_only_unwanted);
@@ -804,6 +950,9 @@ main (int argc, char **argv)
 
   const int result = g_test_run ();
   g_string_free (gate.log, TRUE);
+#ifdef CG_TEST_CUDA
+  cg_fake_expect_clean ();
+#endif
   cg_network_free (network);
   cg_model_unref (model);
   return result;

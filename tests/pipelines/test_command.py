@@ -81,6 +81,10 @@ def test_help_names_the_commands(command):
         (["generate", "tiny"], "-o FILE"),
         (["generate", "tiny", "-o", "x", "--seed", "-1"], "--seed"),
         (["generate", "tiny", "-o", "x", "--seed", "one"], "one"),
+        (["bench", "--engine", "cuda", "--engine", "cpu"], "goes alone"),
+        (["bench", "--engine", "cuda", "--rounds", "50"], "at least 100"),
+        (["bench", "--engine", "cuda", "--batch", "33"], "--batch"),
+        (["bench", "--precision", "fp16"], "--precision"),
     ],
 )
 def test_misuse(command, tmp_path, arguments, told):
@@ -90,6 +94,16 @@ def test_misuse(command, tmp_path, arguments, told):
     assert told in result.stderr
     assert "--help" in result.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_bench_of_cuda_says_what_is_missing(command):
+    result = command("bench", "--engine", "cuda", "--geometry", "tiny", "--json")
+    if result.returncode == 0:
+        pytest.skip("there is a GPU, and CUDA works")
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert re.fullmatch(r"cityguessr bench: .*\n", result.stderr)
+    assert re.search("not installed|no NVIDIA|driver|CUDA", result.stderr)
 
 
 def test_generate_says_that_it_is_untrained(command, tmp_path):

@@ -24,7 +24,6 @@ out=$(cd "$out" && pwd)
 
 cp "$build/cuda/libcityguessr-cuda.so" "$out/"
 cp "$build/tests/cuda/test-cuda-device" "$out/bin/test-device"
-cp "$build/tests/cuda/bench-device" "$out/bin/bench-device"
 cp "$build/pipelines/cityguessr" "$out/bin/cityguessr"
 cp "$here/run.sh" "$here/peers-device.py" "$here/nvidia-libraries.py" "$here/summary.py" \
   "$here/../../../pipelines/peers.py" "$here/../../../COPYING" "$out/"

@@ -93,6 +93,7 @@ if [ -n "$sanitizer" ] && [ -z "$loader" ]; then
   for tool in memcheck racecheck initcheck; do
     within 600 "$tool" env LD_LIBRARY_PATH="$ours_path" CG_TEST_DEVICE=short "$sanitizer" --tool "$tool" \
       --error-exitcode 9 "$here/bin/test-device" -p /cuda/device/parity -p /cuda/device/batches \
+      -p /cuda/device/pictures \
       > "$results/$tool.tap"
   done
 else
@@ -103,13 +104,19 @@ fi
 
 set -- small-16 small-6 base
 [ $quick = no ] || set -- small-16
-ours 900 bench bench-device --error "$@" > "$results/bench.json"
+options=
+for geometry in "$@"; do
+  options="$options --geometry=$geometry"
+done
+# shellcheck disable=SC2086
+ours 900 bench cityguessr bench --engine=cuda --json $options > "$results/bench.json"
 if [ $quick = yes ]; then
   within 600 peers "$python" "$here/peers-device.py" --quick --batch 8 "$here/peers.py" "$@" > "$results/peers.json"
 else
   within 5400 peers "$python" "$here/peers-device.py" "$here/peers.py" "$@" > "$results/peers.json"
 fi
-ours 900 bench-again bench-device "$@" > "$results/bench-again.json"
+# shellcheck disable=SC2086
+ours 900 bench-again cityguessr bench --engine=cuda --json $options > "$results/bench-again.json"
 
 say 'Summary'
 "$python" "$here/summary.py" "$results" || failed=1

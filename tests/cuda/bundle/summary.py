@@ -9,9 +9,14 @@ import re
 import sys
 from pathlib import Path
 
-# Milliseconds on an H200, and how many times faster than the best peer.
-BARS = {("small-6", 8): 1.95, ("small-16", 8): 3.0, ("base", 8): 5.7, ("small-16", 1): 0.65, ("small-6", 1): 0.65}
+# On an H200: milliseconds for a batch, and how many times faster than the best peer; milliseconds from the last picture on
+# the device to the answer; microseconds from a picture on the device to a model frame; the part of the GPU that 64 live
+# streams take.
+BARS = {("small-6", 8): 1.95, ("small-16", 8): 3.0, ("base", 8): 5.7}
 RATIO = 1.3
+END_TO_END_BARS = {"small-16": 0.65, "small-6": 0.5}
+PICTURE_BAR = 15
+SHARE_BAR = 0.15
 
 
 def read(path: Path) -> dict:
@@ -51,6 +56,19 @@ def rows(ours: dict, peers: dict) -> list[dict]:
     return found
 
 
+def judged(entries: list[dict], member: str, bars: dict) -> list[dict]:
+    """The entries, with their bar and whether it was reached where there is one."""
+    return [
+        entry | ({"bar": bar, "reached": entry[member] <= bar} if (bar := bars.get(entry["geometry"])) is not None else {})
+        for entry in entries
+    ]
+
+
+def line(entry: dict, what: str, value: str) -> str:
+    verdict = f"bar {entry['bar']}: {'reached' if entry['reached'] else 'missed'}" if "bar" in entry else ""
+    return f"{entry['geometry']:10} {what:44} {value:>10}  {verdict}"
+
+
 def main() -> int:
     folder = Path(sys.argv[1])
     ours, peers = read(folder / "bench.json"), read(folder / "peers.json")
@@ -58,11 +76,17 @@ def main() -> int:
         "machine": read(folder / "machine.json"),
         "tests": tests(folder),
         "errors": ours.get("errors", []),
-        "pictures": ours.get("pictures", []),
-        "end_to_end": ours.get("end_to_end", []),
+        "pictures": [
+            picture
+            for entry in ours.get("pictures", [])
+            for picture in judged([entry], "median_us", {entry["geometry"]: PICTURE_BAR} if entry["from"] == "device" else {})
+        ],
+        "end_to_end": judged(ours.get("end_to_end", []), "median_ms", END_TO_END_BARS),
+        "live": judged(ours.get("live", []), "share", {entry["geometry"]: SHARE_BAR for entry in ours.get("live", [])}),
         "table": rows(ours, peers),
         "peers": peers,
         "bench": ours,
+        "bench_again": read(folder / "bench-again.json"),
     }
     (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
     for name, counts in summary["tests"].items():
@@ -73,6 +97,12 @@ def main() -> int:
             f"{row['geometry']:10} {row['batch']:5} {row['median_ms']:9.3f} {row['p99_ms']:9.3f} "
             f"{row.get('bar_ms', ''):>6} {row.get('ratio', ''):>6}  {row.get('best_peer', '')}"
         )
+    for entry in summary["pictures"]:
+        print(line(entry, f"{entry['width']}x{entry['height']} from {entry['from']}, us", f"{entry['median_us']:.1f}"))
+    for entry in summary["end_to_end"]:
+        print(line(entry, "last picture to answer, ms", f"{entry['median_ms']:.3f}"))
+    for entry in summary["live"]:
+        print(line(entry, f"{entry['streams']} live streams, part of the GPU", f"{entry['share']:.3f}"))
     for error in summary["errors"]:
         print(f"{error['geometry']:10} relative error of the features {error['relative_error']:.2e}")
     return 1 if any(counts["failed"] for counts in summary["tests"].values()) else 0

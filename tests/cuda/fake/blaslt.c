@@ -53,8 +53,16 @@ G_STATIC_ASSERT (sizeof (Preference) <= sizeof (cublasLtMatmulPreferenceOpaque_t
 G_STATIC_ASSERT (sizeof (Algorithm) <= sizeof (cublasLtMatmulAlgo_t));
 
 static guint n_objects;
+static GSList *handles; /* of these n_objects */
 
 #define CALL(failure) CG_FAKE_CALL_AS (failure, CUBLAS_STATUS_EXECUTION_FAILED)
+
+void
+cg_fake_lt_vanish (void)
+{
+  n_objects -= g_slist_length (handles);
+  g_slist_free_full (g_steal_pointer (&handles), g_free);
+}
 
 guint
 cg_fake_lt_count (void)
@@ -85,6 +93,7 @@ cublasLtCreate (cublasLtHandle_t *handle)
   CALL (CUBLAS_STATUS_NOT_INITIALIZED);
   *handle = g_new0 (struct cublasLtContext, 1);
   (*handle)->alive = TRUE;
+  handles = g_slist_prepend (handles, *handle);
   n_objects++;
   return CUBLAS_STATUS_SUCCESS;
 }
@@ -92,7 +101,8 @@ cublasLtCreate (cublasLtHandle_t *handle)
 cublasStatus_t
 cublasLtDestroy (cublasLtHandle_t handle)
 {
-  CG_FAKE_RELEASE ();
+  CG_FAKE_RELEASE_OF_CONTEXT (CUBLAS_STATUS_NOT_INITIALIZED);
+  handles = g_slist_remove (handles, handle);
   g_free (handle);
   n_objects--;
   return CUBLAS_STATUS_SUCCESS;

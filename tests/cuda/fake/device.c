@@ -16,9 +16,10 @@ CgFakeSettings cg_fake_settings = { .devices = 1, .capability = 90, .memory = 1u
 GRecMutex cg_fake_lock;
 
 static guint64 n_calls;
-static gboolean lost;
+static gboolean lost, vanished;
 static const char *fail_name;
 static GString *faults, *calls_log;
+static GPtrArray *traced_calls, *traced_ops;
 
 static __thread cudaError_t last_error; /* each thread has its own */
 static __thread gint current_device;
@@ -49,6 +50,8 @@ guint
 cg_fake_enter (const char *name)
 {
   cg_fake_log_line ("", name);
+  if (traced_calls)
+    g_ptr_array_add (traced_calls, (gpointer)name);
   n_calls++;
   if (cg_fake_settings.lose_at && n_calls >= cg_fake_settings.lose_at)
     cg_fake_lose (name);
@@ -59,6 +62,21 @@ cg_fake_enter (const char *name)
     return 1;
   }
   return 0;
+}
+
+void
+cg_fake_trace (GPtrArray *calls, GPtrArray *ops)
+{
+  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&cg_fake_lock);
+  traced_calls = calls;
+  traced_ops = ops;
+}
+
+void
+cg_fake_trace_op (const char *name)
+{
+  if (traced_ops)
+    g_ptr_array_add (traced_ops, (gpointer)name);
 }
 
 guint64
@@ -148,7 +166,7 @@ cg_fake_reset (void)
   g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&cg_fake_lock);
   cg_fake_settings = defaults;
   n_calls = 0;
-  lost = FALSE;
+  lost = vanished = FALSE;
   fail_name = NULL;
   last_error = cudaSuccess;
   if (faults)
@@ -262,12 +280,29 @@ cg_fake_context_free (gpointer context)
   g_free (context);
 }
 
+gboolean
+cg_fake_vanished (void)
+{
+  return vanished;
+}
+
+void
+cg_fake_contexts_vanish (void)
+{
+  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&cg_fake_lock);
+  vanished = TRUE;
+  cg_fake_streams_vanish ();
+  cg_fake_memory_vanish ();
+  cg_fake_lt_vanish ();
+  cg_fake_dnn_vanish ();
+}
+
 static CUresult
 push_current (CUcontext context)
 {
   /* Never fails with a context that is there, not even with one that is lost. */
   CG_FAKE_RELEASE ();
-  if (!context || depth == MAX_DEPTH)
+  if (!context || depth == MAX_DEPTH || vanished)
     return CUDA_ERROR_INVALID_CONTEXT;
   stack[depth++] = context;
   return CUDA_SUCCESS;
@@ -332,6 +367,28 @@ get_error_text (CUresult result, const char **text)
   return CUDA_SUCCESS;
 }
 
+static CUresult
+pointer_attribute (void *value, CUpointer_attribute attribute, CUdeviceptr pointer)
+{
+  CG_FAKE_CALL_AS (CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_ILLEGAL_ADDRESS);
+  const CgFakeMemory *memory = cg_fake_find ((const void *)(gsize)pointer);
+  if (!memory)
+    return CUDA_ERROR_INVALID_VALUE;
+  switch (attribute) {
+  case CU_POINTER_ATTRIBUTE_CONTEXT:
+    *(gpointer *)value = memory->context;
+    return memory->context ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+  case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+    *(guint *)value = memory->kind == CG_FAKE_DEVICE ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST;
+    return CUDA_SUCCESS;
+  case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+    *(gint *)value = memory->device;
+    return CUDA_SUCCESS;
+  default:
+    return CUDA_ERROR_INVALID_VALUE;
+  }
+}
+
 static const struct {
   const char *name;
   void (*function) (void);
@@ -343,6 +400,8 @@ static const struct {
   { "cuCtxGetDevice", (void (*) (void))get_device },
   { "cuDevicePrimaryCtxRetain", (void (*) (void))primary_retain },
   { "cuDevicePrimaryCtxRelease", (void (*) (void))primary_release },
+  { "cuPointerGetAttribute", (void (*) (void))pointer_attribute },
+  { "cuMemcpyPeerAsync", (void (*) (void))cg_fake_peer_copy },
   { "cuGetErrorString", (void (*) (void))get_error_text },
   { "cuGetErrorName", (void (*) (void))get_error_text },
 };
@@ -496,7 +555,9 @@ cudaError_t
 cudaDeviceGetStreamPriorityRange (int *least, int *greatest)
 {
   CG_FAKE_CALL (cudaErrorUnknown);
-  *least = 0;
-  *greatest = -5;
+  if (least)
+    *least = 0;
+  if (greatest)
+    *greatest = -5;
   return cudaSuccess;
 }

@@ -8,8 +8,9 @@
 
 #include <stdbool.h>
 
-#define N_CONFIGS 3
+#define N_CONFIGS 4
 #define UNBUILDABLE 1
+#define UNREPEATABLE 3
 #define WORKSPACE 256 /* of the first configuration */
 
 struct cudnnContext {
@@ -33,7 +34,7 @@ typedef struct {
 } Descriptor;
 
 static GHashTable *live; /* what the caller has not destroyed yet */
-static guint n_handles;
+static GSList *handles;
 
 #define CALL(failure) CG_FAKE_CALL_AS (failure, CUDNN_STATUS_EXECUTION_FAILED)
 
@@ -71,10 +72,16 @@ descriptor_unref (gpointer data)
   g_free (descriptor);
 }
 
+void
+cg_fake_dnn_vanish (void)
+{
+  g_slist_free_full (g_steal_pointer (&handles), g_free);
+}
+
 guint
 cg_fake_dnn_count (void)
 {
-  return n_handles + (live ? g_hash_table_size (live) : 0);
+  return g_slist_length (handles) + (live ? g_hash_table_size (live) : 0);
 }
 
 /* ---- handles and words ---- */
@@ -84,16 +91,16 @@ cudnnCreate (cudnnHandle_t *handle)
 {
   CALL (CUDNN_STATUS_NOT_INITIALIZED);
   *handle = g_new0 (struct cudnnContext, 1);
-  n_handles++;
+  handles = g_slist_prepend (handles, *handle);
   return CUDNN_STATUS_SUCCESS;
 }
 
 cudnnStatus_t
 cudnnDestroy (cudnnHandle_t handle)
 {
-  CG_FAKE_RELEASE ();
+  CG_FAKE_RELEASE_OF_CONTEXT (CUDNN_STATUS_NOT_INITIALIZED);
+  handles = g_slist_remove (handles, handle);
   g_free (handle);
-  n_handles--;
   return CUDNN_STATUS_SUCCESS;
 }
 
@@ -458,6 +465,8 @@ finalize_plan (Descriptor *d)
     return CUDNN_STATUS_BAD_PARAM;
   if (config->config == UNBUILDABLE)
     return CUDNN_STATUS_NOT_SUPPORTED;
+  if (config->config == UNREPEATABLE)
+    cg_fake_note ("a plan whose answers cannot be repeated");
   d->plan = g_memdup2 (config->plan, sizeof *config->plan);
   d->plan->refs = 1;
   d->config = config->config;
@@ -548,6 +557,31 @@ get_results (const Descriptor *d, gint64 requested, gint64 *count, Descriptor *c
 }
 
 static cudnnStatus_t
+get_engine (const Descriptor *d, gint64 requested, gint64 *count, Descriptor *const *result)
+{
+  Descriptor *engine = requested == 1 && result ? result[0] : NULL;
+
+  if (!engine || !is_live (engine) || engine->type != CUDNN_BACKEND_ENGINE_DESCRIPTOR)
+    return CUDNN_STATUS_BAD_PARAM;
+  engine->config = d->config;
+  engine->finalized = TRUE;
+  *count = 1;
+  return CUDNN_STATUS_SUCCESS;
+}
+
+static cudnnStatus_t
+get_notes (const Descriptor *d, gint64 requested, gint64 *count,
+           cudnnBackendNumericalNote_t *result)
+{
+  if (requested < 1 || !result)
+    return CUDNN_STATUS_BAD_PARAM;
+  result[0] = d->config == UNREPEATABLE ? CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC
+                                        : CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
+  *count = 1;
+  return CUDNN_STATUS_SUCCESS;
+}
+
+static cudnnStatus_t
 get_integer (gint64 value, cudnnBackendAttributeType_t type, gint64 requested, gint64 *count,
              void *result)
 {
@@ -573,6 +607,14 @@ cudnnBackendGetAttribute (cudnnBackendDescriptor_t const opaque, cudnnBackendAtt
   case CUDNN_ATTR_ENGINEHEUR_RESULTS:
     return d->type == CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR && type == CUDNN_TYPE_BACKEND_DESCRIPTOR
                ? get_results (d, requested, count, values)
+               : CUDNN_STATUS_BAD_PARAM;
+  case CUDNN_ATTR_ENGINECFG_ENGINE:
+    return d->type == CUDNN_BACKEND_ENGINECFG_DESCRIPTOR && type == CUDNN_TYPE_BACKEND_DESCRIPTOR
+               ? get_engine (d, requested, count, values)
+               : CUDNN_STATUS_BAD_PARAM;
+  case CUDNN_ATTR_ENGINE_NUMERICAL_NOTE:
+    return d->type == CUDNN_BACKEND_ENGINE_DESCRIPTOR && type == CUDNN_TYPE_NUMERICAL_NOTE
+               ? get_notes (d, requested, count, values)
                : CUDNN_STATUS_BAD_PARAM;
   case CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE:
     return d->type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR

@@ -119,7 +119,7 @@ cg_fake_engine_put (CgFakeEngine *engine, CgCudaSample *sample, guint64 window, 
                           .full_range = TRUE };
 
   cg_generate_frame (SEED, window, i, image, pixels);
-  const gboolean done = engine->module->sample_put (engine->engine, sample, &frame, NULL, error);
+  const gboolean done = engine->module->sample_put (engine->engine, sample, &frame, error);
   memset (pixels, 0xAA, (gsize)3 * image * image); /* it was only lent */
   return done;
 }

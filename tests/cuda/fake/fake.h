@@ -51,6 +51,10 @@ guint64 cg_fake_ops (void);
 /** cg_fake_fail_name: the call that @fail_at or @lose_at struck first, or NULL. */
 const char *cg_fake_fail_name (void);
 
+/** cg_fake_trace: from now on the names of calls that can fail are added to @calls, and those of the work that streams do
+ * to @ops, in their order; the strings are static. NULL stops it. */
+void cg_fake_trace (GPtrArray *calls, GPtrArray *ops);
+
 /** cg_fake_faults: what was done wrong since the reset, one a line; "" if nothing. (transfer full) */
 char *cg_fake_faults (void);
 
@@ -72,6 +76,15 @@ gsize cg_fake_poison_changed (void);
  * cudaGetDriverEntryPointByVersion() finds: cuCtxPushCurrent, cuCtxPopCurrent, cuCtxGetCurrent ... */
 gpointer cg_fake_context_new (gint device);
 void cg_fake_context_free (gpointer context);
+
+/** cg_fake_disown: the allocation that @pointer begins belongs to no context any more, as pooled and virtual memory does
+ * not. */
+void cg_fake_disown (void *pointer);
+
+/** cg_fake_contexts_vanish: as when somebody resets the device: no context can be made current until the next reset,
+ * and what was made in one is gone, the libraries' handles among it. Freeing such a thing is a fault then, for it could
+ * be somebody else's by now. */
+void cg_fake_contexts_vanish (void);
 
 /* ---- for the emulator of kernels ---- */
 

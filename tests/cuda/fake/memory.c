@@ -112,11 +112,29 @@ allocate (void **pointer, gsize size, CgFakeKind kind)
   memory->size = size;
   memory->kind = kind;
   memory->context = cg_fake_context ();
+  memory->device = cg_fake_device ();
   if (!memories)
     memories = g_ptr_array_new ();
   g_ptr_array_add (memories, memory);
   *pointer = memory->data;
   return cudaSuccess;
+}
+
+static void
+memory_free (CgFakeMemory *memory)
+{
+  memset (memory->data, ONES, watched (memory->size));
+  free (memory->data - GUARD);
+  g_free (memory->before);
+  g_free (memory);
+}
+
+void
+cg_fake_memory_vanish (void)
+{
+  for (guint i = 0; memories && i < memories->len; i++)
+    memory_free (memories->pdata[i]);
+  g_clear_pointer (&memories, g_ptr_array_unref);
 }
 
 static cudaError_t
@@ -134,10 +152,7 @@ release (void *pointer, CgFakeKind kind, const char *name)
   cg_fake_drain_all (TRUE); /* as the real one does */
   check_guards (memory);
   g_ptr_array_remove (memories, memory);
-  memset (memory->data, ONES, watched (memory->size));
-  free (memory->data - GUARD);
-  g_free (memory->before);
-  g_free (memory);
+  memory_free (memory);
   return cg_fake_lost () ? cg_fake_return (cudaErrorIllegalAddress) : cudaSuccess;
 }
 
@@ -165,14 +180,14 @@ cudaHostAlloc (void **pointer, size_t size, unsigned int flags)
 cudaError_t
 cudaFree (void *pointer)
 {
-  CG_FAKE_RELEASE ();
+  CG_FAKE_RELEASE_OF_CONTEXT (cudaErrorInvalidValue);
   return release (pointer, CG_FAKE_DEVICE, __func__);
 }
 
 cudaError_t
 cudaFreeHost (void *pointer)
 {
-  CG_FAKE_RELEASE ();
+  CG_FAKE_RELEASE_OF_CONTEXT (cudaErrorInvalidValue);
   return release (pointer, CG_FAKE_PINNED, __func__);
 }
 
@@ -197,6 +212,13 @@ cudaPointerGetAttributes (struct cudaPointerAttributes *attributes, const void *
   attributes->devicePointer = memory ? (void *)pointer : NULL;
   attributes->hostPointer = memory && memory->kind == CG_FAKE_PINNED ? (void *)pointer : NULL;
   return cudaSuccess;
+}
+
+void
+cg_fake_disown (void *pointer)
+{
+  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&cg_fake_lock);
+  cg_fake_find (pointer)->context = NULL;
 }
 
 /* ---- what was written ---- */
@@ -339,6 +361,29 @@ cudaMemcpyAsync (void *to, const void *from, size_t size, enum cudaMemcpyKind ki
     .to = to, .from = from, .to_pitch = size, .from_pitch = size, .width = size, .rows = 1
   };
   return copy_async (copy, kind, stream, __func__);
+}
+
+static gboolean
+lies_in (guint64 pointer, gpointer context)
+{
+  const CgFakeMemory *memory = cg_fake_find ((const void *)(gsize)pointer);
+  return memory && memory->context == context;
+}
+
+gint
+cg_fake_peer_copy (guint64 to, gpointer to_context, guint64 from, gpointer from_context, gsize size,
+                   cudaStream_t stream)
+{
+  CG_FAKE_CALL_AS (cudaErrorInvalidValue, cudaErrorIllegalAddress);
+  const Copy copy = { .to = (guint8 *)(gsize)to,
+                      .from = (const guint8 *)(gsize)from,
+                      .to_pitch = size,
+                      .from_pitch = size,
+                      .width = size,
+                      .rows = 1 };
+  if (!lies_in (to, to_context) || !lies_in (from, from_context))
+    cg_fake_note ("cuMemcpyPeerAsync: a pointer is not of the context that is told");
+  return (gint)copy_async (copy, cudaMemcpyDeviceToDevice, stream, "cuMemcpyPeerAsync");
 }
 
 cudaError_t

@@ -16,7 +16,10 @@ guint cg_fake_enter (const char *name);
 gboolean cg_fake_lost (void);
 /** cg_fake_lose: from now on all is lost. */
 void cg_fake_lose (const char *name);
+/** cg_fake_vanished: after cg_fake_contexts_vanish(). */
+gboolean cg_fake_vanished (void);
 void cg_fake_note (const char *format, ...) G_GNUC_PRINTF (1, 2); /* a fault */
+void cg_fake_trace_op (const char *name);
 void cg_fake_log_line (const char *prefix, const char *name);
 
 /** cg_fake_return: what cudaGetLastError() will say. Returns @error. */
@@ -34,10 +37,19 @@ cudaError_t cg_fake_return (cudaError_t error);
 #define CG_FAKE_CALL(failure) \
   CG_FAKE_CALL_AS (cg_fake_return (failure), cg_fake_return (cudaErrorIllegalAddress))
 
-/* The same for calls that give something back: never counted, only lost. */
+/* The same for calls that give something back: never counted, only lost. _OF_CONTEXT: something of a context. */
 #define CG_FAKE_RELEASE()                                                                         \
   G_GNUC_UNUSED g_autoptr (GRecMutexLocker) fake_locker = g_rec_mutex_locker_new (&cg_fake_lock); \
   cg_fake_log_line ("", __func__)
+
+#define CG_FAKE_RELEASE_OF_CONTEXT(failure)                  \
+  CG_FAKE_RELEASE ();                                        \
+  do {                                                       \
+    if (cg_fake_vanished ()) {                               \
+      cg_fake_note ("%s after the context's end", __func__); \
+      return (failure);                                      \
+    }                                                        \
+  } while (0)
 
 /* ---- memory ---- */
 
@@ -47,7 +59,8 @@ typedef struct {
   guint8 *data;
   gsize size;
   CgFakeKind kind;
-  gpointer context;
+  gpointer context; /* NULL: of none */
+  gint device;
   guint8 *before; /* of cg_fake_snapshot() */
 } CgFakeMemory;
 
@@ -56,6 +69,16 @@ CgFakeMemory *cg_fake_find (const void *pointer);
 /** cg_fake_check: notes a fault unless [@pointer, @pointer + @size) lies in one allocation of the
  * device. @what names the access. */
 gboolean cg_fake_check (const void *pointer, gsize size, const char *what);
+
+/** cg_fake_memory_vanish, cg_fake_streams_vanish, cg_fake_lt_vanish, cg_fake_dnn_vanish: all of it, work left undone. */
+void cg_fake_memory_vanish (void);
+void cg_fake_streams_vanish (void);
+void cg_fake_lt_vanish (void);
+void cg_fake_dnn_vanish (void);
+
+/** cg_fake_peer_copy: cuMemcpyPeerAsync(). */
+gint cg_fake_peer_copy (guint64 to, gpointer to_context, guint64 from, gpointer from_context,
+                        gsize size, cudaStream_t stream);
 
 guint cg_fake_memory_count (CgFakeKind kind, gsize *bytes);
 void cg_fake_memory_check_guards (void);

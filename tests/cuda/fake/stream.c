@@ -53,8 +53,8 @@ struct CUevent_st {
   cudaGraph_t graph;      /* recorded during this capture */
 };
 
-static GPtrArray *streams;
-static guint n_events, n_graphs;
+static GPtrArray *streams, *events, *execs;
+static guint n_captured; /* graphs that were captured and are not destroyed */
 static guint64 n_ops;
 static gdouble now; /* device time, us */
 static Stream legacy = { .refs = 1, .queue = G_QUEUE_INIT, .blocking = TRUE };
@@ -74,11 +74,19 @@ cg_fake_ops (void)
 }
 
 void
-cg_fake_stream_counts (guint *n_streams, guint *events, guint *graphs)
+cg_fake_stream_counts (guint *n_streams, guint *n_events, guint *n_graphs)
 {
   *n_streams = streams ? streams->len : 0;
-  *events = n_events;
-  *graphs = n_graphs;
+  *n_events = events ? events->len : 0;
+  *n_graphs = n_captured + (execs ? execs->len : 0);
+}
+
+static void
+remember (GPtrArray **list, gpointer object)
+{
+  if (!*list)
+    *list = g_ptr_array_new ();
+  g_ptr_array_add (*list, object);
 }
 
 void
@@ -133,6 +141,7 @@ op_unref (gpointer data)
 /* ---- doing it ---- */
 
 static gboolean run_first (Stream *stream);
+static void run_exec (void *data);
 
 static void
 run_op (Op *op)
@@ -149,6 +158,8 @@ run_op (Op *op)
   }
   n_ops++;
   cg_fake_log_line ("-> ", op->name);
+  if (op->run != run_exec) /* whose parts count, not the launch */
+    cg_fake_trace_op (op->name);
   if (cg_fake_settings.lose_op_at && n_ops >= cg_fake_settings.lose_op_at)
     cg_fake_lose (op->name);
   if (cg_fake_lost ())
@@ -325,7 +336,7 @@ cudaStreamCreate (cudaStream_t *stream)
 cudaError_t
 cudaStreamDestroy (cudaStream_t stream)
 {
-  CG_FAKE_RELEASE ();
+  CG_FAKE_RELEASE_OF_CONTEXT (cudaErrorInvalidResourceHandle);
   if (!stream || !known (stream)) {
     cg_fake_note ("cudaStreamDestroy: there is no such stream");
     return cg_fake_return (cudaErrorInvalidResourceHandle);
@@ -416,7 +427,7 @@ cudaEventCreateWithFlags (cudaEvent_t *event, unsigned int flags)
   *event = g_new0 (Event, 1);
   (*event)->refs = 1;
   (*event)->timing = !(flags & cudaEventDisableTiming);
-  n_events++;
+  remember (&events, *event);
   return cudaSuccess;
 }
 
@@ -426,18 +437,24 @@ cudaEventCreate (cudaEvent_t *event)
   return cudaEventCreateWithFlags (event, 0);
 }
 
+static void
+event_end (cudaEvent_t event)
+{
+  event->destroyed = TRUE;
+  g_clear_pointer (&event->stream, stream_unref);
+  event_unref (event);
+}
+
 cudaError_t
 cudaEventDestroy (cudaEvent_t event)
 {
-  CG_FAKE_RELEASE ();
+  CG_FAKE_RELEASE_OF_CONTEXT (cudaErrorInvalidResourceHandle);
   if (!event || event->destroyed) {
     cg_fake_note ("cudaEventDestroy: there is no such event");
     return cg_fake_return (cudaErrorInvalidResourceHandle);
   }
-  event->destroyed = TRUE;
-  n_events--;
-  g_clear_pointer (&event->stream, stream_unref);
-  event_unref (event);
+  g_ptr_array_remove_fast (events, event);
+  event_end (event);
   return outcome ();
 }
 
@@ -522,7 +539,7 @@ graph_new (void)
 {
   cudaGraph_t graph = g_new0 (struct CUgraph_st, 1);
   graph->ops = g_ptr_array_new_with_free_func (op_unref);
-  n_graphs++;
+  n_captured++;
   return graph;
 }
 
@@ -531,7 +548,7 @@ graph_free (cudaGraph_t graph)
 {
   g_ptr_array_unref (graph->ops);
   g_free (graph);
-  n_graphs--;
+  n_captured--;
 }
 
 cudaError_t
@@ -610,7 +627,7 @@ cudaGraphInstantiate (cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long lo
     op->refs++;
     g_ptr_array_add ((*exec)->ops, op);
   }
-  n_graphs++;
+  remember (&execs, *exec);
   return cudaSuccess;
 }
 
@@ -641,8 +658,8 @@ exec_unref (gpointer data)
 cudaError_t
 cudaGraphExecDestroy (cudaGraphExec_t exec)
 {
-  CG_FAKE_RELEASE ();
-  n_graphs--;
+  CG_FAKE_RELEASE_OF_CONTEXT (cudaErrorInvalidResourceHandle);
+  g_ptr_array_remove_fast (execs, exec);
   exec->destroyed = TRUE;
   exec_unref (exec);
   return outcome ();
@@ -680,4 +697,21 @@ cudaGraphGetNodes (cudaGraph_t graph, cudaGraphNode_t *nodes, size_t *n)
   CG_FAKE_CALL (cudaErrorUnknown);
   *n = graph->ops->len;
   return cudaSuccess;
+}
+
+void
+cg_fake_streams_vanish (void)
+{
+  for (guint i = 0; streams && i < streams->len; i++) {
+    Stream *stream = streams->pdata[i];
+    g_queue_clear_full (&stream->queue, op_unref);
+    stream_unref (stream);
+  }
+  for (guint i = 0; events && i < events->len; i++)
+    event_end (events->pdata[i]);
+  for (guint i = 0; execs && i < execs->len; i++)
+    exec_unref (execs->pdata[i]);
+  g_clear_pointer (&streams, g_ptr_array_unref);
+  g_clear_pointer (&events, g_ptr_array_unref);
+  g_clear_pointer (&execs, g_ptr_array_unref);
 }
