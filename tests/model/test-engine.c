@@ -39,12 +39,6 @@ frames_of (const CgEngine *engine)
  * which windows it got: the tag of a window is the first byte of its first sample's picture. The
  * work is another backend's, if there is one. */
 
-#ifdef CG_TEST_CUDA
-static const CgBackend *worker;
-#else
-static const CgBackend *const worker = NULL;
-#endif
-
 typedef struct {
   guint8 tag;
   gpointer room; /* the worker's */
@@ -58,7 +52,8 @@ typedef struct {
   gint lose_on, fail_on; /* the tag that loses the device; the tag that fails; -1: none */
   guint rooms, engines;  /* alive */
   guint frames;
-  gpointer work; /* the worker's engine, or NULL */
+  const CgBackend *worker; /* NULL: nobody does any work */
+  gpointer work;           /* the worker's engine, or NULL */
 } Gate;
 
 #define ALL G_MAXUINT
@@ -73,7 +68,8 @@ gate_open_backend (const CgModel *model_, const CgNetwork *network_, const CgEng
 
   gate.engines++;
   gate.frames = model_->geometry.frames;
-  gate.work = worker && model_ == model ? worker->open (model_, network_, &plain, error) : NULL;
+  gate.work =
+      gate.worker && model_ == model ? gate.worker->open (model_, network_, &plain, error) : NULL;
   return &gate;
 }
 
@@ -81,7 +77,7 @@ static void
 gate_close_backend (gpointer self)
 {
   if (gate.work)
-    worker->close (g_steal_pointer (&gate.work));
+    gate.worker->close (g_steal_pointer (&gate.work));
   gate.engines--;
 }
 
@@ -98,7 +94,7 @@ gate_sample_new (gpointer self, GError **error)
   gate.rooms++;
   g_mutex_unlock (&gate.lock);
   GateSample *sample = g_new0 (GateSample, 1);
-  sample->room = gate.work ? worker->sample_new (gate.work, error) : NULL;
+  sample->room = gate.work ? gate.worker->sample_new (gate.work, error) : NULL;
   return sample;
 }
 
@@ -108,7 +104,7 @@ gate_sample_free (gpointer self, gpointer data)
   GateSample *sample = data;
 
   if (gate.work)
-    worker->sample_free (gate.work, sample->room);
+    gate.worker->sample_free (gate.work, sample->room);
   g_mutex_lock (&gate.lock);
   gate.rooms--;
   g_mutex_unlock (&gate.lock);
@@ -125,7 +121,7 @@ gate_sample_put (gpointer self, gpointer data, const CgFrame *frame, GError **er
     return FALSE;
   }
   sample->tag = frame->plane[0][0];
-  return !gate.work || worker->sample_put (gate.work, sample->room, frame, error);
+  return !gate.work || gate.worker->sample_put (gate.work, sample->room, frame, error);
 }
 
 static void
@@ -137,7 +133,7 @@ do_the_work (gpointer const *samples, guint n, CgOutputs *const *outputs)
 
   for (guint i = 0; i < n * gate.frames; i++)
     rooms[i] = ((const GateSample *)samples[i])->room;
-  worker->run (gate.work, rooms, n, outputs, &cancel, &error);
+  gate.worker->run (gate.work, rooms, n, outputs, &cancel, &error);
   g_assert_no_error (error);
 }
 
@@ -234,9 +230,10 @@ null_engine (guint delay_us, guint fail_at)
   const CgEngineOptions options = { .device = CG_DEVICE_NULL,
                                     .null_delay_us = delay_us,
                                     .null_fail_at = fail_at };
-  CgEngine *engine = worker && !delay_us && !fail_at
-                         ? cg_engine_new_with_backend (worker, model, network, &options, &error)
-                         : cg_engine_new (model, network, &options, &error);
+  CgEngine *engine =
+      gate.worker && !delay_us && !fail_at
+          ? cg_engine_new_with_backend (gate.worker, model, network, &options, &error)
+          : cg_engine_new (model, network, &options, &error);
   g_assert_no_error (error);
   return engine;
 }
@@ -333,7 +330,7 @@ test_order (void)
   g_assert_cmpuint (stats.windows, ==, 26);
   g_assert_cmpuint (stats.failed, ==, 0);
   g_assert_cmpuint (stats.cancelled, ==, 0);
-  const guint most = worker ? worker->max_batch : 8;
+  const guint most = gate.worker ? gate.worker->max_batch : 8;
   g_assert_cmpuint (stats.batches, >=, (26 + most - 1) / most);
   g_assert_cmpuint (stats.largest_batch, <=, most);
 
@@ -925,7 +922,7 @@ main (int argc, char **argv)
 #ifdef CG_TEST_CUDA
   cg_fake_emulate ();
   cg_cuda_use_module (cg_cuda_module ());
-  worker = cg_backend_cuda ();
+  gate.worker = cg_backend_cuda ();
 #endif
   gate.log = g_string_new (NULL);
 
