@@ -100,6 +100,9 @@ def evaluate(
     figures = {}
     for decoding, found in results.items():
         figures[decoding] = measure.measure(found, truth, judge.tree)
+        figures[decoding]["thresholds"] = measure.at_thresholds(
+            found, truth, (strange[0][decoding], strange[1]) if strange else None
+        )
         if chosen:
             promised = measure.promised(chosen[0][decoding], chosen[1], found, truth, accuracy)
             figures[decoding]["promise"] = promised

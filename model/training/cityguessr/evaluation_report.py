@@ -26,6 +26,7 @@ def markdown(report: dict[str, Any]) -> str:
         "![Reliability, coverage, continents, and accuracy over time](evaluation.png)",
         _calibration(detail),
         _promise(report, detail) if "promise" in detail else "",
+        _thresholds(detail["thresholds"]),
         _over_time(report, detail["tracked"]),
         _continents(detail["continents"]),
         _cities(detail["cities"]),
@@ -133,6 +134,20 @@ def _promise(report: dict[str, Any], detail: dict[str, Any]) -> str:
         f"on the {promise['windows']} windows of the `{part}` part, applied here. A threshold of 1 that answers "
         "nothing: none keeps it.\n\n" + "\n\n".join(parts)
     )
+
+
+def _thresholds(rows: list[dict[str, Any]]) -> str:
+    heads = ["min-confidence"]
+    heads += [f"{level}: {what}, %" for level in ("city", "country") for what in ("answered", "right")]
+    heads += ["city withheld where it is unknown to the model, %"] if "unseen" in rows[0] else []
+    cells = []
+    for row in rows:
+        cells.append([_number(row["threshold"], 2)])
+        for level in ("city", "country"):
+            cells[-1] += [_percent(row["given"][level][what]) for what in ("coverage", "accuracy")]
+        if "unseen" in row:
+            cells[-1].append(_percent(row["unseen"]["city"]["value"]))
+    return "## At a given `min-confidence`\n\nOf the windows; and of those answered.\n\n" + _table(heads, cells)
 
 
 def _over_time(report: dict[str, Any], tracked: dict[str, Any]) -> str:

@@ -17,6 +17,9 @@ from .engines import Results
 from .network import LEVELS
 from .stretches import Placed
 
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+"""Values of min-confidence to show."""
+
 HORIZONS = (10, 30, 60)
 """Seconds of video watched."""
 
@@ -127,6 +130,19 @@ def unseen(results: Results, truth: Truth, thresholds: dict[str, float]) -> dict
         name: _plain(metrics.withheld(told[:, level], truth.labels[:, level] < 0, thresholds[name]))
         for level, name in enumerate(LEVELS)
     }
+
+
+def at_thresholds(results: Results, truth: Truth, strange: tuple[Results, Truth] | None) -> list[dict[str, Any]]:
+    """What the element's ``min-confidence`` does at THRESHOLDS. @strange: windows of places that the model does not
+    know, and what is true of them"""
+    rows = []
+    for threshold in THRESHOLDS:
+        row: dict[str, Any] = {"threshold": threshold}
+        row["given"] = {name: _given(results, truth, level, threshold) for level, name in enumerate(LEVELS)}
+        if strange:
+            row["unseen"] = unseen(*strange, dict.fromkeys(LEVELS, threshold))
+        rows.append(row)
+    return rows
 
 
 def _point(point: metrics.CoveragePoint) -> dict[str, Any]:

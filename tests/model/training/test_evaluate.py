@@ -129,6 +129,17 @@ def test_the_thresholds_of_a_promise_keep_it_where_they_were_chosen(report):
     assert promise["unseen_each"]["city"]["of"] == len(LAYOUT["drive-0"])
 
 
+def test_given_thresholds_agree_with_the_curve(report):
+    for figures in report["decodings"].values():
+        for row in figures["thresholds"]:
+            for level in LEVELS:
+                point = figures["levels"][level]["risk_coverage"][round(100 * row["threshold"])]
+                assert row["given"][level] == point | {"threshold": row["threshold"]}
+            assert row["unseen"]["city"]["of"] == len(LAYOUT["drive-0"])
+        shares = [row["unseen"]["city"]["value"] for row in figures["thresholds"]]
+        assert shares == sorted(shares)
+
+
 def test_the_command_writes_three_files(model, dataset, tmp_path, monkeypatch, capsys):
     asked = []
 
