@@ -442,7 +442,7 @@ cg_cuda_frame_copy (const CgCudaDevice *device, const CgFrame *frame, CgFrame *c
                     CgCudaError *error)
 {
   const uint8_t *low;
-  size_t size = 0;
+  size_t size = 0, at = 0;
   uint8_t *room;
   bool done;
 
@@ -460,18 +460,18 @@ cg_cuda_frame_copy (const CgCudaDevice *device, const CgFrame *frame, CgFrame *c
 
     if (bytes == 0)
       continue;
-    copy->plane[p] = room + (frame->plane[p] - low);
-    done =
-        cg_cuda_check (cudaMemcpyAsync (room, low, bytes, cudaMemcpyHostToDevice, device->stream),
-                       "upload a picture", error);
-    room += aligned (bytes);
+    copy->plane[p] = room + at + (frame->plane[p] - low);
+    done = cg_cuda_check (
+        cudaMemcpyAsync (room + at, low, bytes, cudaMemcpyHostToDevice, device->stream),
+        "upload a picture", error);
+    at += aligned (bytes);
   }
   /* Once more behind half of the work. */
   done = cg_cuda_check (cudaStreamSynchronize (device->stream), "upload a picture",
                         done ? error : NULL) &&
          done;
   if (!done)
-    cudaFree (room - size);
+    cudaFree (room);
   return done;
 }
 
