@@ -121,6 +121,17 @@ engine_set_lost (CgEngine *engine, const GError *loss)
   g_atomic_int_set (&engine->lost, 1);
 }
 
+CgFrame
+cg_frame_of_sample (guint image, const guint8 *pixels)
+{
+  return (CgFrame){ .format = CG_FORMAT_RGB,
+                    .width = image,
+                    .height = image,
+                    .plane = { pixels },
+                    .stride = { 3 * (gint)image },
+                    .full_range = TRUE };
+}
+
 CgSample *
 cg_sample_new (CgEngine *engine, const CgFrame *frame, GError **error)
 {
@@ -182,12 +193,7 @@ cg_sample_describe (CgSample *sample, const CgFrame *frame, CgShotSignature *sig
     return TRUE;
   }
   g_autofree guint8 *pixels = g_malloc ((gsize)3 * image * image);
-  const CgFrame seen = { .format = CG_FORMAT_RGB,
-                         .width = image,
-                         .height = image,
-                         .plane = { pixels },
-                         .stride = { 3 * (gint)image },
-                         .full_range = TRUE };
+  const CgFrame seen = cg_frame_of_sample (image, pixels);
   if (engine->backend->sample_get (engine->self, sample->room, pixels, &failure)) {
     cg_shot_describe (&seen, signature);
     return TRUE;

@@ -139,6 +139,9 @@ gboolean cg_engine_reads (const CgEngine *engine, CgMemory memory);
 
 typedef struct _CgSample CgSample;
 
+/** cg_frame_of_sample: @pixels, [image][image][3], R, G, B, as a picture. Borrows them. */
+CgFrame cg_frame_of_sample (guint image, const guint8 *pixels);
+
 /** cg_sample_new: converts and resizes @frame. Any thread. A sample keeps its engine alive; pooled:
  * freeing one makes room for the next. Errors: INPUT, MEMORY, DEVICE_LOST; UNSUPPORTED, see cg_engine_reads(). */
 CgSample *cg_sample_new (CgEngine *engine, const CgFrame *frame, GError **error);

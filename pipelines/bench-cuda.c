@@ -94,24 +94,13 @@ fill_random (GRand *rand, guint8 *bytes, gsize n)
     bytes[i] = (guint8)g_rand_int (rand);
 }
 
-static CgFrame
-model_frame (guint image, const guint8 *pixels)
-{
-  return (CgFrame){ .format = CG_FORMAT_RGB,
-                    .width = image,
-                    .height = image,
-                    .plane = { pixels },
-                    .stride = { 3 * (gint)image },
-                    .full_range = TRUE };
-}
-
 static gboolean
 make_samples (CudaBench *b, GRand *rand, GError **error)
 {
   const guint image = b->model->geometry.image;
   const gsize size = (gsize)3 * image * image;
   g_autofree guint8 *pixels = g_malloc (size);
-  const CgFrame frame = model_frame (image, pixels);
+  const CgFrame frame = cg_frame_of_sample (image, pixels);
 
   for (guint i = 0; i < SETS * b->most * b->frames; i++) {
     gpointer sample = cg_backend_cuda ()->sample_new (b->backend, error);
@@ -300,7 +289,7 @@ compute_features (const CudaBench *b, const CgBackend *backend, gpointer self, f
   const CgGeometry *g = &b->model->geometry;
   g_autofree guint8 *pixels = g_malloc ((gsize)3 * g->image * g->image);
   g_autofree CgOutputs *outputs = cg_outputs_new (g, FALSE);
-  const CgFrame frame = model_frame (g->image, pixels);
+  const CgFrame frame = cg_frame_of_sample (g->image, pixels);
   gpointer samples[CG_MAX_FRAMES] = { NULL };
   const gint cancel = 0;
   gboolean done = TRUE;

@@ -133,12 +133,7 @@ fill_samples (gpointer backend, const CgModel *model, gpointer *samples, GError 
 {
   const guint image = model->geometry.image;
   g_autofree guint8 *pixels = g_malloc (3 * (gsize)image * image);
-  CgFrame frame = { .format = CG_FORMAT_RGB,
-                    .width = image,
-                    .height = image,
-                    .plane = { pixels },
-                    .stride = { (gint)(3 * image) },
-                    .full_range = TRUE };
+  CgFrame frame = cg_frame_of_sample (image, pixels);
 
   for (guint i = 0; i < model->geometry.frames; i++) {
     samples[i] = cg_backend_cpu ()->sample_new (backend, error);

@@ -95,12 +95,7 @@ put (const Run *run, gpointer sample, guint64 window, guint i)
 {
   const guint image = run->net->model->geometry.image;
   g_autofree guint8 *pixels = g_malloc ((gsize)3 * image * image);
-  const CgFrame frame = { .format = CG_FORMAT_RGB,
-                          .width = image,
-                          .height = image,
-                          .plane = { pixels },
-                          .stride = { 3 * (gint)image },
-                          .full_range = TRUE };
+  const CgFrame frame = cg_frame_of_sample (image, pixels);
   g_autoptr (GError) error = NULL;
 
   cg_generate_frame (SEED, window, i, image, pixels);
@@ -295,12 +290,7 @@ expect_sample (const Run *run, gpointer sample, const guint8 *expected, gsize si
   g_autofree guint8 *found = g_malloc (size);
   g_autoptr (GError) error = NULL;
   const guint8 grey[2 * 2 * 3] = { 128 };
-  const CgFrame other = { .format = CG_FORMAT_RGB,
-                          .width = 2,
-                          .height = 2,
-                          .plane = { grey },
-                          .stride = { 6 },
-                          .full_range = TRUE };
+  const CgFrame other = cg_frame_of_sample (2, grey);
 
   run->backend->sample_get (run->engine, sample, found, &error);
   g_assert_no_error (error);
@@ -406,13 +396,8 @@ test_clients (void)
 {
   g_autoptr (GError) error = NULL;
   const CgEngineOptions options = { .device = CG_DEVICE_CUDA };
-  guint8 pixels[64 * 64 * 3];
-  const CgFrame frame = { .format = CG_FORMAT_RGB,
-                          .width = 64,
-                          .height = 64,
-                          .plane = { pixels },
-                          .stride = { 192 },
-                          .full_range = TRUE };
+  guint8 pixels[64 * 64 * 3] = { 0 };
+  const CgFrame frame = cg_frame_of_sample (64, pixels);
   Net net;
 
   if (skipped ())

@@ -256,12 +256,7 @@ expected_answer (const guint *frames, CgAnswer *answer)
   guint8 pixels[SIZE];
 
   for (guint i = 0; i < FRAMES; i++) {
-    CgFrame frame = { .format = CG_FORMAT_RGB,
-                      .width = 16,
-                      .height = 16,
-                      .plane = { pixels },
-                      .stride = { 48 },
-                      .full_range = TRUE };
+    CgFrame frame = cg_frame_of_sample (16, pixels);
     memset (pixels, frames[i], SIZE);
     samples[i] = cg_sample_new (engine, &frame, NULL);
   }

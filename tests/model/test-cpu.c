@@ -88,12 +88,7 @@ put_window (Fixture *f, guint window)
 {
   const guint image = f->model->geometry.image;
   g_autofree guint8 *pixels = g_malloc ((gsize)3 * image * image);
-  const CgFrame frame = { .format = CG_FORMAT_RGB,
-                          .width = image,
-                          .height = image,
-                          .plane = { pixels },
-                          .stride = { 3 * (gint)image },
-                          .full_range = TRUE };
+  const CgFrame frame = cg_frame_of_sample (image, pixels);
 
   for (guint i = 0; i < f->model->geometry.frames; i++) {
     g_autoptr (GError) error = NULL;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tests/cuda/emulator/emulator.h"
+#include "model/engine.h"
 #include "model/generate.h"
 
 #define SEED 1
@@ -111,12 +112,7 @@ cg_fake_engine_put (CgFakeEngine *engine, CgCudaSample *sample, guint64 window, 
 {
   const guint image = engine->model->geometry.image;
   g_autofree guint8 *pixels = g_malloc ((gsize)3 * image * image);
-  const CgFrame frame = { .format = CG_FORMAT_RGB,
-                          .width = image,
-                          .height = image,
-                          .plane = { pixels },
-                          .stride = { 3 * (gint)image },
-                          .full_range = TRUE };
+  const CgFrame frame = cg_frame_of_sample (image, pixels);
 
   cg_generate_frame (SEED, window, i, image, pixels);
   const gboolean done = engine->module->sample_put (engine->engine, sample, &frame, error);
