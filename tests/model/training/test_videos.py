@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The folder of videos with a CSV: sampling by timestamp, pieces, tracks, trees, splits, and bad files."""
 
+import json
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,6 +12,11 @@ from cityguessr.datasets import DatasetError, WindowShape, open_dataset
 from cityguessr.datasets.videos import Track, read_samples
 from cityguessr.places import Places
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "pipelines"))
+
+import drawn
+import gst
+
 av = pytest.importorskip("av")
 
 SHAPE = WindowShape(4, 32, 1.0)
@@ -18,7 +25,7 @@ A, B = "Tokyo,Tokyo-to,Japan,Asia,35.7,139.7", "Berlin,Land Berlin,Germany,Europ
 
 
 def video(path: Path, times: list[float], size=(64, 48), colorspace: int | None = 6) -> None:
-    """Grey frames at @times; frame n has the luma 16 + 4 n. Without @colorspace: tinted, and 16 + n."""
+    """Grey frames at @times; frame n has the luma 16 + 4 (n mod 60). Without @colorspace: tinted, and 16 + n."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=30, options={"qp": "0", "bf": "0"})
@@ -28,7 +35,9 @@ def video(path: Path, times: list[float], size=(64, 48), colorspace: int | None 
             stream.codec_context.colorspace = colorspace
         for n, time in enumerate(times):
             frame = av.VideoFrame(*size, "yuv420p")
-            for plane, value in zip(frame.planes, (16 + n, 90, 190) if colorspace is None else (16 + 4 * n, 128, 128)):
+            for plane, value in zip(
+                frame.planes, (16 + n, 90, 190) if colorspace is None else (16 + 4 * (n % 60), 128, 128)
+            ):
                 plane.update(bytes([value]) * plane.buffer_size)
             frame.pts, frame.time_base = round(time * 90000), Fraction(1, 90000)
             container.mux(stream.encode(frame))
@@ -54,25 +63,40 @@ def drives(tmp_path):
     return tmp_path, [f"{c}/{n}.mp4,{place}" for c, place in (("a", A), ("b", B)) for n in range(5)]
 
 
+def samples(path: Path) -> list[tuple[float, int, bool]]:
+    """Time, number of the frame, and whether it begins a stretch; an interval of a second."""
+    found = read_samples(path, 1.0, 32)
+    return [(round(sample.time, 3), number(sample.frame[16, 16, 0]), sample.begins) for sample in found]
+
+
 def test_samples_are_the_first_frames_not_before_their_targets(tmp_path):
-    times = [0.0, 0.3, 0.99905, 1.2, 1.9, 2.1, 5.2, 5.9, 6.1]  # a gap from 2.1 to 5.2
-    video(tmp_path / "v.mp4", times)
-    found = [(round(time, 3), number(frame[16, 16, 0])) for time, frame in read_samples(tmp_path / "v.mp4", 1.0, 32)]
-    assert found == [(0.0, 0), (0.999, 2), (2.1, 5), (5.2, 6), (6.1, 8)]
+    times = [0.0, 0.3, 0.99905, 1.2, 1.9, 2.1, 5.2, 5.9, 6.1]
+    video(tmp_path / "v.mp4", times)  # where the frame at 2.1 lasts until 5.2
+    assert samples(tmp_path / "v.mp4") == [
+        (0.0, 0, True), (0.999, 2, False), (2.1, 5, False), (5.2, 6, False), (6.1, 8, False)
+    ]  # fmt: skip
+
+
+def test_a_gap_begins_a_stretch(tmp_path):
+    """Of more than two intervals behind a frame's end; the times of the samples count from there."""
+    video(tmp_path / "v.mkv", [0.0, 0.5, 1.0, 1.5, 4.7, 5.2, 5.6, 5.8, 7.7])  # frames last a thirtieth
+    assert samples(tmp_path / "v.mkv") == [
+        (0.0, 0, True), (1.0, 2, False), (4.7, 4, True), (5.8, 7, False), (7.7, 8, False)
+    ]  # fmt: skip
 
 
 def test_times_count_from_the_first_frame(tmp_path):
     video(tmp_path / "v.mkv", [3.0 + i / 10 for i in range(25)])
-    assert [round(time, 2) for time, _ in read_samples(tmp_path / "v.mkv", 1.0, 32)] == [0.0, 1.0, 2.0]
+    assert samples(tmp_path / "v.mkv") == [(0.0, 0, True), (1.0, 10, False), (2.0, 20, False)]
 
 
 def test_colours_without_a_matrix_are_gstreamers(tmp_path):
     """BT.709 for more than 576 lines, BT.601 else. Luma 16 + n with Cb 90 and Cr 190."""
     for size, red in (((64, 48), 1.402), ((1280, 720), 1.5748)):
         video(tmp_path / "v.mp4", [i / 5 for i in range(101)], size, None)
-        *_, (_, frame) = read_samples(tmp_path / "v.mp4", 20.0, 32)
+        *_, last = read_samples(tmp_path / "v.mp4", 20.0, 32)
         expected = 255 * (100 / 219 + red * 62 / 224)
-        assert abs(int(frame[16, 16, 0]) - min(expected, 255)) <= 2, size
+        assert abs(int(last.frame[16, 16, 0]) - min(expected, 255)) <= 2, size
 
 
 def test_windows_of_drives(drives):
@@ -128,6 +152,42 @@ def test_pieces_of_one_drive(drives):
     tokyo, berlin = (dataset.places.index("city", city) for city in ("Tokyo", "Berlin"))
     first = "a/0.mp4"
     assert starts == [(first, 0.0, tokyo), *((first, t, berlin) for t in (4.0, 5.0, 6.0, 7.0))]
+
+
+def with_gaps(path: Path) -> list[float]:
+    """Writes a video of three stretches, of 6, 0.2 and 7 seconds, and returns the times at which they begin."""
+    stretches = ((0.0, 61), (10.0, 3), (14.25, 71))
+    video(path, [begin + i / 10 for begin, n in stretches for i in range(n)])
+    return [begin for begin, _ in stretches]
+
+
+def test_no_window_reaches_over_a_gap(tmp_path):
+    begins = with_gaps(tmp_path / "v.mkv")
+    dataset = open_dataset(table(tmp_path, [f"v.mkv,{A},train"], HEADER + ",split"), "train", SHAPE)
+    expected = [begins[0] + t for t in (0, 2, 3)] + [begins[2] + t for t in (0, 2, 4)]  # one sample is no window
+    assert [round(dataset[i].start, 3) for i in range(len(dataset))] == expected
+    again = open_dataset(table(tmp_path, [f"v.mkv,{A},train"], HEADER + ",split"), "train", SHAPE)
+    assert again.spans == dataset.spans, "a row of the cache says where its stretches begin"
+
+
+def test_windows_are_those_of_the_element(tmp_path):
+    gst.require_element()
+    with_gaps(tmp_path / "v.mkv")
+    dataset = open_dataset(table(tmp_path, [f"v.mkv,{A},train"], HEADER + ",split"), "train", SHAPE)
+    geometry = {"frames": SHAPE.frames, "image": SHAPE.image}
+    drawn.model_file(tmp_path / "m.safetensors", drawn.tree(), geometry, sample_interval=SHAPE.sample_interval)
+    gst.launch(
+        *f"filesrc location={tmp_path}/v.mkv ! decodebin ! videoconvert ! cityguessr name=c device=cpu".split(),
+        *f"model={tmp_path}/m.safetensors min-samples=2 hop=2 processing-mode=offline ! fakesink".split(),
+        *f"c.json_src ! filesink location={tmp_path}/answers".split(),
+    )
+    answers = [json.loads(line) for line in (tmp_path / "answers").read_text(encoding="utf-8").splitlines()]
+    spans = [(round(answer["timestamp"] / 1e9, 3), answer["partial"]) for answer in answers]
+    # A stretch shorter than a window is one to the element, which samples it more densely.
+    assert [start for start, partial in spans if not partial] == [
+        round(dataset.start(span), 3) for span in dataset.spans
+    ]
+    assert [start for start, partial in spans if partial] == [10.0]
 
 
 def test_files_of_one_source_stay_together(drives):

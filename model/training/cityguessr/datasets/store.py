@@ -2,8 +2,8 @@
 """Samples at the model's size on disk, so that decoding or drawing is done once.
 
 A row of samples is ``<key>.npy`` (raw) or ``<key>.zip`` (JPEGs) and, written last, ``<key>.json`` with the time of
-each sample. Every file is written under another name and renamed: a row is there completely or not at all, also
-when several processes write it or one is killed.
+each sample and the numbers of those with which a stretch begins. Every file is written under another name and renamed:
+a row is there completely or not at all, also when several processes write it or one is killed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ class SampleStore:
     def __init__(self, folder: str | Path, format: str):
         self.folder, self.format = Path(folder), format
         self._suffix = ".npy" if format == "npy" else ".zip"
-        self._times: dict[str, np.ndarray] = {}
+        self._rows: dict[str, tuple[np.ndarray, list[int]]] = {}  # times, stretches
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -40,21 +40,25 @@ class SampleStore:
 
     def times(self, key: str) -> np.ndarray | None:
         """Time of each sample, seconds, or None if the row is not there."""
-        if key not in self._times:
+        if key not in self._rows:
             try:
-                text = self._path(key, ".json").read_text(encoding="utf-8")
+                row = json.loads(self._path(key, ".json").read_text(encoding="utf-8"))
             except FileNotFoundError:
                 return None
-            self._times[key] = np.array(json.loads(text)["times"], np.float64)
-        return self._times[key]
+            self._rows[key] = np.array(row["times"], np.float64), row.get("stretches", [0])
+        return self._rows[key][0]
 
-    def write(self, key: str, frames: np.ndarray, times: np.ndarray) -> None:
-        """@frames: uint8 [n, image, image, 3]; @times: [n], seconds."""
+    def stretches(self, key: str) -> list[int]:
+        """Numbers of the samples with which a stretch begins, of a row that is there."""
+        return self._rows[key][1] if self.times(key) is not None else []
+
+    def write(self, key: str, frames: np.ndarray, times: np.ndarray, stretches: Sequence[int] = (0,)) -> None:
+        """@frames: uint8 [n, image, image, 3]; @times: [n], seconds; @stretches: numbers of samples"""
         if self.format == "npy":
             self._replace(key, ".npy", lambda file: np.save(file, frames))
         else:
             self._replace(key, ".zip", lambda file: _write_jpegs(file, frames))
-        text = json.dumps({"key": key, "times": [float(t) for t in times]})
+        text = json.dumps({"key": key, "times": [float(t) for t in times], "stretches": list(stretches)})
         self._replace(key, ".json", lambda file: file.write(text.encode()))
 
     def read(self, key: str, indices: np.ndarray) -> np.ndarray:

@@ -5,27 +5,30 @@
 
 ``video`` is a path relative to the root. A video may stand in several lines, with different ``start`` and ``end``
 (seconds): a drive that passes several cities. ``source`` (default: the video) is what splits are grouped by: give
-the files of one drive the same. (A window's source is its video all the same, as times are those of the video.) ``split`` (train, validation or test; all lines or none) is the division; without
-it, sources are divided by ``fractions`` within each city. ``track`` is a CSV ``time, latitude, longitude`` (seconds
-from the video's beginning), relative to the root: it gives each window its own position.
+the files of one drive the same. (A window's source is its video all the same, as times are those of the video.)
+``split`` (train, validation or test; all lines or none) is the division; without it, sources are divided by
+``fractions`` within each city. ``track`` is a CSV ``time, latitude, longitude`` (seconds from the video's beginning),
+relative to the root: it gives each window its own position.
 
 The label tree is ``places``: a JSON file, ``cityguessr68k``, or "" (default): the ``places.json`` beside the CSV, and
 if there is none, the tree of the CSV's own labels, with each city's position the mean of its lines'.
 
 Samples are taken by timestamp as the element takes them (``gst-plugin/sampler.h``): the sample of the target t0 + k *
-interval is the first frame whose time is not more than min (1 ms, interval/8) before it. A gap in the timestamps does
-not end a window here; cut such a video into lines. Samples are decoded once, and kept at the model's size in ``cache``
-(default: ``$XDG_CACHE_HOME/cityguessr/samples``).
+interval is the first frame whose time is not more than min (1 ms, interval/8) before it. A gap of more than two
+intervals behind a frame's end begins a new stretch, with a t0 of its own, and no window reaches over it. Samples are
+decoded once, and kept at the model's size in ``cache`` (default: ``$XDG_CACHE_HOME/cityguessr/samples``).
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import multiprocessing
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -52,6 +55,7 @@ from .store import FORMATS, SampleStore
 from .tables import Row, read_table
 
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
+_GAP_INTERVALS = 2  # as in gst-plugin/sampler.c
 
 _REQUIRED = ("video", "city", "state", "country", "continent")
 _OPTIONAL = ("latitude", "longitude", "track", "split", "source", "start", "end")
@@ -112,7 +116,7 @@ class Track:
 
 
 class Videos(WindowDataset):
-    """A clip is a line of the CSV."""
+    """A clip is a line of the CSV, or the part of one that lies in one stretch."""
 
     Options = Options
 
@@ -192,7 +196,8 @@ class Videos(WindowDataset):
         self._spans = spans_of(self._clips, self.shape.frames, self._options.hop)
 
     def _add(self, row: Row) -> None:
-        times = self.store.times(self._key(row.text("video")))
+        key = self._key(row.text("video"))
+        times = self.store.times(key)
         begin = row.number("start", 0) if row.has("start") else 0.0
         end = row.number("end", 0) if row.has("end") else math.inf
         if end <= begin:
@@ -204,26 +209,29 @@ class Videos(WindowDataset):
             labels = self.places.targets(*(row.text(level) for level in _REQUIRED[1:]))
         except PlacesError as error:
             raise DatasetError(f"{row.where}: {error}") from None
-        start = float(times[first])
-        self._clips.append(Clip(row.text("video"), row.text("video"), labels, int(last - first), start, location=row.location()))
-        self._firsts.append(int(first))
-        self._tracks.append(Track.read(self._root / row.text("track")) if row.has("track") else None)
+        track = Track.read(self._root / row.text("track")) if row.has("track") else None
+        edges = [first, *(n for n in self.store.stretches(key) if first < n < last), last]
+        for first, last in itertools.pairwise(edges):
+            if last - first >= self._options.minimum:
+                video, start = row.text("video"), float(times[first])
+                self._clips.append(Clip(video, video, labels, int(last - first), start, location=row.location()))
+                self._firsts.append(int(first))
+                self._tracks.append(track)
 
     def _key(self, name: str) -> str:
-        """Changes with everything that the samples depend on."""
+        """Changes with everything that the samples depend on; "stretches" is the rule by which they are taken."""
         path = self._root / name
         status = path.stat()
         file = f"{path.name}|{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
-        return f"{file}|{self.shape.image}|{self.shape.sample_interval}"
+        return f"{file}|{self.shape.image}|{self.shape.sample_interval}|stretches"
 
     def _decode(self, name: str) -> None:
-        frames, times = [], []
-        for time, frame in read_samples(self._root / name, self.shape.sample_interval, self.shape.image):
-            times.append(time)
-            frames.append(frame)
-        if not frames:
+        samples = list(read_samples(self._root / name, self.shape.sample_interval, self.shape.image))
+        if not samples:
             raise DatasetError(f"{self._root / name}: no pictures in it")
-        self.store.write(self._key(name), np.stack(frames), np.array(times))
+        stretches = [n for n, sample in enumerate(samples) if sample.begins]
+        frames, times = np.stack([sample.frame for sample in samples]), np.array([sample.time for sample in samples])
+        self.store.write(self._key(name), frames, times, stretches)
 
     def start(self, span: Span) -> float:
         return float(self.store.times(self._key(self._clips[span.clip].key))[self._firsts[span.clip] + span.first])
@@ -240,14 +248,23 @@ class Videos(WindowDataset):
         return self.store.read(self._key(self.clips[clip].key), self._firsts[clip] + indices)
 
 
-def read_samples(path: Path, interval: float, image: int) -> Iterator[tuple[float, np.ndarray]]:
-    """(seconds from the first frame, uint8 [image, image, 3]) of each sample of a video. A frame without timestamp
-    is passed over. Rotation told by the container is not applied, as in the element without ``videoflip``."""
+class Sample(NamedTuple):
+    """@time: seconds from the video's first frame; @frame: uint8 [image, image, 3]; @begins: a stretch"""
+
+    time: float
+    frame: np.ndarray
+    begins: bool
+
+
+def read_samples(path: Path, interval: float, image: int) -> Iterator[Sample]:
+    """A frame without timestamp is passed over, and where time runs backwards, those before it has caught up (there the
+    element begins a stretch). Rotation told by the container is not applied, as in the element without
+    ``videoflip``."""
     try:
         import av
     except ImportError:
         raise DatasetError("videos are decoded with PyAV: pip install av") from None
-    tolerance, origin, target = min(1e-3, interval / 8), None, 0.0
+    tolerance, first, end = min(1e-3, interval / 8), None, None
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
@@ -256,12 +273,16 @@ def read_samples(path: Path, interval: float, image: int) -> Iterator[tuple[floa
             for frame in container.decode(video=0):
                 if frame.time is None:
                     continue
-                origin = frame.time if origin is None else origin
-                time = frame.time - origin
+                first = frame.time if first is None else first
+                time = frame.time - first
+                begins = end is None or time - end > _GAP_INTERVALS * interval
+                if begins:
+                    origin = target = time
+                end = time + float((frame.duration or 0) * frame.time_base)
                 if time >= target - tolerance:
-                    yield time, resize(_picture(frame), image)
+                    yield Sample(time, resize(_picture(frame), image), begins)
                     # a frame that is first for several targets is one sample
-                    target = interval * (math.floor((time + tolerance) / interval) + 1)
+                    target = origin + interval * (math.floor((time - origin + tolerance) / interval) + 1)
     except av.FFmpegError as error:
         raise DatasetError(f"{path}: cannot be decoded: {error}") from None
 
