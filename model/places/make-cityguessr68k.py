@@ -66,9 +66,7 @@ def read(path):
         for row in csv.DictReader(table, delimiter="\t", quoting=csv.QUOTE_NONE):
             if int(row["city_idx"]) != len(cities):
                 fail(f"city {row['city_idx']} where {len(cities)} should be")
-            state, country, continent = (
-                int(row[key]) for key in ("state_idx", "country_idx", "continent_idx")
-            )
+            state, country, continent = (int(row[key]) for key in ("state_idx", "country_idx", "continent_idx"))
             cities.append(
                 entry(
                     row["cityguessr_name"],

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Makes docs/world.png: one moment of a drive through each city of the drawn world.
 
-    python tests/gst-plugin/make_world_sheet.py build/gst-plugin/world/draw-world docs/world.png
+python tests/gst-plugin/make_world_sheet.py build/gst-plugin/world/draw-world docs/world.png
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def liveliness(picture: Image.Image) -> float:
     spread = (sum((v - mean) ** 2 for v in levels) / len(levels)) ** 0.5
     small = picture.resize((16, 9)).tobytes()
     colour = sum(max(small[i : i + 3]) - min(small[i : i + 3]) for i in range(0, len(small), 3)) / (len(small) / 3)
-    steps = sorted(abs(a - b) for a, b in zip(levels, levels[1:]))
+    steps = sorted(abs(a - b) for a, b in itertools.pairwise(levels))
     noise = steps[len(steps) // 2]  # of the median: edges do not count
     above = sorted(levels[: len(levels) // 4])
     night = above[3 * len(above) // 4] < 110

@@ -33,6 +33,7 @@ cannot ()
 }
 
 # Whatever a command left running in the new system (meson gives each test a session of its own).
+# shellcheck disable=SC2317 # unmount () calls it
 end_processes ()
 {
   local process
@@ -44,6 +45,7 @@ end_processes ()
 }
 
 mounts=()
+# shellcheck disable=SC2317 # at the end
 unmount ()
 {
   local i

@@ -63,7 +63,9 @@ def run(command: str, environment: dict[str, str], folder: Path = TOP) -> str:
         command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=600,
         stdin=subprocess.DEVNULL, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, f"$ {command}\nexit status {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+    assert done.returncode == 0, (
+        f"$ {command}\nexit status {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+    )
     return done.stdout
 
 
@@ -103,8 +105,8 @@ class StandIns:
     def video(self, path: Path) -> None:
         """Motion JPEG in a QuickTime file: ten seconds that every installation can write and read."""
         run(
-            "gst-launch-1.0 -q videotestsrc num-buffers=50 pattern=ball ! video/x-raw,width=320,height=240,framerate=5/1 "
-            f"! jpegenc ! qtmux ! filesink location={path}",
+            "gst-launch-1.0 -q videotestsrc num-buffers=50 pattern=ball "
+            f"! video/x-raw,width=320,height=240,framerate=5/1 ! jpegenc ! qtmux ! filesink location={path}",
             self.environment,
         )
 

@@ -45,8 +45,11 @@ def test_the_demo_refuses_what_it_cannot_show(arguments: list[str], said: str) -
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["soak", "long"], 'minutes, not "long"'), (["test-debian13", "a", "b"], "one argument"),
-     (["test", "--fast"], 'not "--fast"')],
+    [
+        (["soak", "long"], 'minutes, not "long"'),
+        (["test-debian13", "a", "b"], "one argument"),
+        (["test", "--fast"], 'not "--fast"'),
+    ],
 )
 def test_a_wrong_argument_starts_nothing(arguments: list[str], said: str) -> None:
     done = front_door(*arguments)
@@ -108,7 +111,10 @@ def test_programs_left_out_are_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "tests.json").write_text(json.dumps(tests))
     ran = program("ok 1 /x") | {"name": name}
     status, lines = summary(tmp_path, [ran], "<testsuites/>", "--all-of", tmp_path / "tests.json")
-    assert (status, lines) == (0, ["skipped: model/y (left out; of p:model and p:slow)", "1 passed, 0 failed, 1 skipped"])
+    assert (status, lines) == (
+        0,
+        ["skipped: model/y (left out; of p:model and p:slow)", "1 passed, 0 failed, 1 skipped"],
+    )
 
 
 @pytest.mark.parametrize(("options", "status"), [([], 0), (["--strict"], 1)])

@@ -9,13 +9,19 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).resolve().parents[2]
-NOT_OURS = re.compile(r"^demo\.(mp4|png)$|(^|/)(build[^/]*|runs|\.venv|\.git|__pycache__|\.cache|\.pytest_cache|[^/]*\.egg-info)(/|$)")
+NOT_OURS = re.compile(
+    r"^demo\.(mp4|png)$|(^|/)(build[^/]*|runs|\.venv|\.git|__pycache__|\.cache|\.pytest_cache|[^/]*\.egg-info)(/|$)"
+)
 FILES = sorted(
     path.relative_to(TOP)
     for path in TOP.rglob("*")
     if path.is_file() and not NOT_OURS.search(str(path.relative_to(TOP))) and path.suffix != ".safetensors"
 )
-CODE = [path for path in FILES if path.suffix in (".c", ".h", ".py", ".cu", ".cuh", ".cc", ".sh") or str(path) in ("run", ".ci/run")]
+CODE = [
+    path
+    for path in FILES
+    if path.suffix in (".c", ".h", ".py", ".cu", ".cuh", ".cc", ".sh") or str(path) in ("run", ".ci/run")
+]
 HEADERS = [path for path in CODE if path.suffix == ".h" and path.parts[0] != "tests"]
 
 
@@ -61,7 +67,8 @@ def test_nothing_belongs_to_one_machine_or_is_left_for_later() -> None:
 
 
 TOKEN = re.compile(
-    r"(?P<comment>/\*.*?\*/)|(?P<blank>\n[ \t]*(?=\n))|(?P<statement>[^\s;/][^;]*;)(?P<trailing>[ \t]*/\*.*?\*/)?", re.DOTALL
+    r"(?P<comment>/\*.*?\*/)|(?P<blank>\n[ \t]*(?=\n))|(?P<statement>[^\s;/][^;]*;)(?P<trailing>[ \t]*/\*.*?\*/)?",
+    re.DOTALL,
 )
 FUNCTION = re.compile(r"(?!typedef\b)[\w\s*]+[\s*](?P<name>\w+) \([^()]*(?:\([^()]*\)[^()]*)*\)[\w\s(),]*;")
 

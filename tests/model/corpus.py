@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Writes the seed corpus of fuzz-model: small model files and label trees, good ones and bad ones.
 
-    corpus.py FOLDER
+corpus.py FOLDER
 """
 
 import json

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The shot-cut test on real clips: the figures of model/shot.h. They are printed:
 
-    python -m pytest -s tests/model/test_shot_on_clips.py
+python -m pytest -s tests/model/test_shot_on_clips.py
 """
 
 import ctypes

@@ -18,7 +18,8 @@ from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
 Gst.init(None)
 path, port, *sound = sys.argv[1:]
-launch = f'filesrc location="{path}" ! qtdemux name=file file.video_0 ! queue ! h264parse ! rtph264pay config-interval=-1 name=pay0 pt=96'
+launch = f'filesrc location="{path}" ! qtdemux name=file file.video_0 ! queue ! h264parse'
+launch += " ! rtph264pay config-interval=-1 name=pay0 pt=96"
 if sound:
     launch += " file.audio_0 ! queue ! aacparse ! rtpmp4gpay name=pay1 pt=97"
 server = GstRtspServer.RTSPServer(address="127.0.0.1", service=port)

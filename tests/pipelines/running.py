@@ -78,7 +78,7 @@ class Running:
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
-    def __enter__(self) -> "Running":
+    def __enter__(self) -> Running:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -150,9 +150,11 @@ def make_drive(path: Path, seconds: int = 30, patterns: tuple[str, ...] = ("smpt
         for word in f"videotestsrc pattern={pattern} num-buffers={seconds * 10 // len(patterns)} ! scenes.".split()
     ]
     run(
-        "gst-launch-1.0", "-q", "concat", "name=scenes", "!", "video/x-raw,format=I420,width=320,height=180,framerate=10/1",
-        "!", "x264enc", "speed-preset=ultrafast", "key-int-max=10", "!", "mp4mux", "name=mux", "!", "filesink", f"location={path}",
-        "audiotestsrc", "wave=ticks", f"num-buffers={10 * seconds}", "samplesperbuffer=4410", "!", "audio/x-raw,rate=44100,channels=1",
-        "!", "avenc_aac", "!", "mux.", *scenes,
-    )  # fmt: skip
+        *"gst-launch-1.0 -q concat name=scenes ! video/x-raw,format=I420,width=320,height=180,framerate=10/1".split(),
+        *"! x264enc speed-preset=ultrafast key-int-max=10 ! mp4mux name=mux ! filesink".split(),
+        f"location={path}",
+        *f"audiotestsrc wave=ticks num-buffers={10 * seconds} samplesperbuffer=4410".split(),
+        *"! audio/x-raw,rate=44100,channels=1 ! avenc_aac ! mux.".split(),
+        *scenes,
+    )
     return path

@@ -123,7 +123,7 @@ def test_ctrl_c_ends_it_while_a_camera_is_silent(application, tmp_path):
 
 
 def test_each_is_under_40_lines():
-    """Of code: blank lines, comments, braces, includes and imports don't count, nor does a function's type on its own."""
+    """Of code: blank lines, comments, braces, includes and imports don't count, nor does a function's type alone."""
     counts = {}
     for name, dull in (
         ("show-place.c", r"\s*(/?\*.*|/\*.*\*/|[{}]|#include .*|(static )?\w+|)"),

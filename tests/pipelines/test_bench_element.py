@@ -111,7 +111,9 @@ def test_the_table_says_the_same_things(command, everything) -> None:
     assert [line for line in done.stdout.splitlines() if line.startswith("measure ")]
     wanted = [result for result in everything["results"] if result["measure"] in ("stop", "hour")]
     for result in wanted:
-        row = re.compile(rf"^{result['measure']} +{re.escape(result['what'])}.*( +-?\d+\.\d\d){{3}} +\d+$", re.MULTILINE)
+        row = re.compile(
+            rf"^{result['measure']} +{re.escape(result['what'])}.*( +-?\d+\.\d\d){{3}} +\d+$", re.MULTILINE
+        )
         assert row.search(done.stdout), (result["what"], done.stdout)
     assert "streams " not in done.stdout
     bars = done.stdout.split("\nbars\n")[1].splitlines()

@@ -47,7 +47,10 @@ def test_version(command):
     assert result.stdout.startswith("cityguessr ")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["inspect", "--help"], ["generate", "--help"], ["bench", "--help"], ["bench-element", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["inspect", "--help"], ["generate", "--help"], ["bench", "--help"], ["bench-element", "--help"]],
+)
 def test_help(command, arguments):
     result = command(*arguments)
     assert result.returncode == 0, result.stderr
@@ -169,15 +172,28 @@ def test_inspect_json_tells_what_the_file_holds(command, tiny):
 
 def test_inspect_text(command, tiny):
     text = command("inspect", tiny).stdout
-    for part in (str(tiny), "generated tiny", "ntrained", "GeoNames", "166 cities", "8 samples", "1.4 s", "64x64",
-                 "4 heads of 16", "F32", "outdoor"):
+    for part in (
+        str(tiny),
+        "generated tiny",
+        "ntrained",
+        "GeoNames",
+        "166 cities",
+        "8 samples",
+        "1.4 s",
+        "64x64",
+        "4 heads of 16",
+        "F32",
+        "outdoor",
+    ):
         assert part in text, part
     assert "blocks.0.norm1.weight" not in text
     assert "F32  blocks.0.norm1.weight [64]" in command("inspect", "--tensors", tiny).stdout
 
 
 def test_inspect_writes_numbers_alike_everywhere(command, tiny):
-    texts = {command("inspect", tiny, env={**os.environ, "LC_ALL": name}).stdout for name in ("C", "C.UTF-8", "de_DE.UTF-8")}
+    texts = {
+        command("inspect", tiny, env={**os.environ, "LC_ALL": name}).stdout for name in ("C", "C.UTF-8", "de_DE.UTF-8")
+    }
     assert len(texts) == 1
 
 

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from gst import ROOT, messages, require_element
 from running import Running, environment
 
@@ -67,7 +66,8 @@ import ctypes, sys
 class Error (ctypes.Structure):
     _fields_ = [("status", ctypes.c_int), ("message", ctypes.c_char * 512)]
 class Module (ctypes.Structure):
-    _fields_ = [("abi", ctypes.c_uint), ("probe", ctypes.CFUNCTYPE (ctypes.c_bool, ctypes.c_int, ctypes.POINTER (Error)))]
+    _fields_ = [("abi", ctypes.c_uint),
+                ("probe", ctypes.CFUNCTYPE (ctypes.c_bool, ctypes.c_int, ctypes.POINTER (Error)))]
 library = ctypes.CDLL (sys.argv[1])
 library.cg_cuda_module.restype = ctypes.POINTER (Module)
 module, error = library.cg_cuda_module ().contents, Error ()
@@ -103,7 +103,20 @@ def test_without_a_driver_the_module_opens_and_says_so(module):
 def library(path: Path, source: str, *flags: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(
-        [os.environ.get("CC", "cc"), "-shared", "-fPIC", "-x", "c", "-", "-x", "none", "-o", path, f"-Wl,-soname,{path.name}", *flags],
+        [
+            os.environ.get("CC", "cc"),
+            "-shared",
+            "-fPIC",
+            "-x",
+            "c",
+            "-",
+            "-x",
+            "none",
+            "-o",
+            path,
+            f"-Wl,-soname,{path.name}",
+            *flags,
+        ],
         input=source,
         text=True,
         check=True,
@@ -120,7 +133,17 @@ def driver(tmp_path) -> Path:
 def play(*properties: str, **variables: str) -> tuple[int, str]:
     require_element()
     done = subprocess.run(
-        ["gst-launch-1.0", "-m", *PICTURES, "!", "cityguessr", "sample-interval=1000000000", *properties, "!", "fakesink"],
+        [
+            "gst-launch-1.0",
+            "-m",
+            *PICTURES,
+            "!",
+            "cityguessr",
+            "sample-interval=1000000000",
+            *properties,
+            "!",
+            "fakesink",
+        ],
         env=environment(**variables),
         stdin=subprocess.DEVNULL,
         capture_output=True,

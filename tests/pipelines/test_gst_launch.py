@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from gst import environment, launch, messages, require_element
 from running import Running
 
@@ -44,7 +43,9 @@ def element():
 def inspected() -> str:
     variables = environment()
     variables.pop("CITYGUESSR_MODEL", None)
-    return subprocess.run(["gst-inspect-1.0", "cityguessr"], env=variables, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        ["gst-inspect-1.0", "cityguessr"], env=variables, capture_output=True, text=True, check=True
+    ).stdout
 
 
 @pytest.mark.parametrize("name", PROPERTIES)
@@ -58,7 +59,11 @@ def test_inspect_shows_property(inspected, name):
     if playing is None:
         assert "flags: readable\n" in rest, rest
     else:
-        state = "changeable in NULL, READY, PAUSED or PLAYING state" if playing else "changeable only in NULL or READY state"
+        state = (
+            "changeable in NULL, READY, PAUSED or PLAYING state"
+            if playing
+            else "changeable only in NULL or READY state"
+        )
         assert f"flags: readable, writable, {state}" in rest, rest
 
 
@@ -67,11 +72,24 @@ def test_inspect_shows_nothing_undocumented(inspected):
     assert listed == set(PROPERTIES) | {"name", "parent", "qos"}
 
 
-@pytest.mark.parametrize("clip, seconds", [("walk-carlsbad-gps.mp4", 10.5), ("drive-i280-720p.mp4", 3.5), ("walk-lund-5fps.mp4", 5.8)])
+@pytest.mark.parametrize(
+    "clip, seconds", [("walk-carlsbad-gps.mp4", 10.5), ("drive-i280-720p.mp4", 3.5), ("walk-lund-5fps.mp4", 5.8)]
+)
 def test_clip(shared_data, clip, seconds):
     """A clip shorter than 8 samples of 1.4 s is spread over one window, with all its fields."""
-    output = launch("-m", "filesrc", f"location={shared_data / 'clips' / clip}", "!", "decodebin", "!",
-                    "cityguessr", "device=null", MODEL, "!", "fakesink")
+    output = launch(
+        "-m",
+        "filesrc",
+        f"location={shared_data / 'clips' / clip}",
+        "!",
+        "decodebin",
+        "!",
+        "cityguessr",
+        "device=null",
+        MODEL,
+        "!",
+        "fakesink",
+    )
     told = messages(output)
     assert len(told) == 1, output
     fields = told[0].fields
@@ -92,10 +110,26 @@ def test_clip(shared_data, clip, seconds):
 
 def test_same_file_same_answers(shared_data):
     def once():
-        told = messages(launch("-m", "filesrc", f"location={shared_data / 'clips' / 'walk-carlsbad-gps.mp4'}", "!", "decodebin",
-                               "!", "cityguessr", "device=null", MODEL, "sample-interval=100000000", "!", "fakesink"))
-        return [({name: value for name, value in message.fields.items() if name != "latency"}, message.predictions)
-                for message in told]
+        told = messages(
+            launch(
+                "-m",
+                "filesrc",
+                f"location={shared_data / 'clips' / 'walk-carlsbad-gps.mp4'}",
+                "!",
+                "decodebin",
+                "!",
+                "cityguessr",
+                "device=null",
+                MODEL,
+                "sample-interval=100000000",
+                "!",
+                "fakesink",
+            )
+        )
+        return [
+            ({name: value for name, value in message.fields.items() if name != "latency"}, message.predictions)
+            for message in told
+        ]
 
     runs = once(), once()
     assert len(runs[0]) > 40

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import gst
 import pytest
-from running import PYTHON, environment, require, require_python, run
+from running import PYTHON, require, require_python, run
 
 READER = Path(__file__).with_name("read_metas.py")
 VIDEO = "video/x-raw,format=I420,width=64,height=48,framerate=25/1"
@@ -60,8 +60,8 @@ def test_a_muxed_file_tells_the_place(muxer, post_tags, tmp_path):
         pytest.skip("no ffprobe: install ffmpeg")
     path = tmp_path / "drive"
     said = run(
-        *f"gst-launch-1.0 -m videotestsrc num-buffers=60 ! {VIDEO} ! {GUESS} post-tags={post_tags} ! x264enc ! h264parse !"
-        f" {muxer} ! filesink location={path}".split()
+        *f"gst-launch-1.0 -m videotestsrc num-buffers=60 ! {VIDEO} ! {GUESS} post-tags={post_tags}".split(),
+        *f"! x264enc ! h264parse ! {muxer} ! filesink location={path}".split(),
     )
     last = gst.messages(said)[-1].fields
     tags = ffprobe_tags(path).replace("\\", "")  # matroskamux escapes each blank

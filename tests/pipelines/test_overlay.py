@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from gst import ROOT, environment, launch, require_element
 
 MODEL = ("device=null", "model=generated:tiny:1")  # 8 samples to a window
@@ -90,7 +89,9 @@ PATTERNS = {
 }
 
 
-@pytest.mark.parametrize("size, pattern", [(size, pattern) for size, patterns in PATTERNS.items() for pattern in patterns])
+@pytest.mark.parametrize(
+    "size, pattern", [(size, pattern) for size, patterns in PATTERNS.items() for pattern in patterns]
+)
 def test_text_stands_out(tmp_path, glyphs, size, pattern):
     """WCAG 2.2 asks for a contrast of 4.5 (3 for large text). Held here: 6 to the surroundings as a whole, and 4.5 to
     their brightest twentieth, whatever the picture is."""
@@ -120,8 +121,8 @@ def test_outline_alone(tmp_path, glyphs):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_text_is_large_and_inside(tmp_path, glyphs, size):
-    """A letter is at least a fiftieth of the picture's width high in all sizes; the text keeps a margin, and what is too
-    long for a line is broken into several that are inside as well."""
+    """A letter is at least a fiftieth of the picture's width high in all sizes; the text keeps a margin, and what is
+    too long for a line is broken into several that are inside as well."""
     width, height = SIZES[size]
     inside, _ = glyphs(SIZES[size])
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
@@ -158,15 +159,17 @@ def test_there_are_launch_lines():
 @pytest.mark.parametrize("number", range(3))
 def test_launch_line(tmp_path, number):
     """As it stands, but for what a test has not: a camera, a screen, a clip of that name, and a trained model."""
-    # fmt: off
-    launch("-q", "videotestsrc", "num-buffers=60", "!", "video/x-raw,width=320,height=180,framerate=2/1", "!", "jpegenc", "!",
-           "qtmux", "!", "filesink", f"location={tmp_path}/dashcam.mp4")
-    # fmt: on
+    launch(
+        *"-q videotestsrc num-buffers=60 ! video/x-raw,width=320,height=180,framerate=2/1 ! jpegenc ! qtmux".split(),
+        *f"! filesink location={tmp_path}/dashcam.mp4".split(),
+    )
     line = launch_lines()[number]
     line = line.replace("v4l2src", "videotestsrc is-live=true num-buffers=30 ! video/x-raw,format=YUY2")
     line = line.replace("autovideosink", "fakesink sync=false")
     variables = {**environment(), "CITYGUESSR_MODEL": "generated:tiny:1"}
     result = subprocess.run(shlex.split(line), cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=120)
-    assert result.returncode == 0 and "ERROR" not in result.stdout + result.stderr, f"{line}\n{result.stdout}{result.stderr}"
+    assert result.returncode == 0 and "ERROR" not in result.stdout + result.stderr, (
+        f"{line}\n{result.stdout}{result.stderr}"
+    )
     if "places.mkv" in line:
         assert (tmp_path / "places.mkv").stat().st_size > 10_000

@@ -91,9 +91,8 @@ def trained(clips, tmp_path_factory):
     torch.set_num_threads(1)  # so small a network is no faster with more, and far slower where others compute too
     losses = train_windows(model, balanced, targets, steps=100, batch=12, learning_rate=1e-3)
     torch.set_num_threads(threads)
-    print(
-        f"{len(balanced)} windows, {time.monotonic() - started:.1f} s, loss {losses[0]:.3f} -> {np.mean(losses[-10:]):.4f}"
-    )
+    took = time.monotonic() - started
+    print(f"{len(balanced)} windows, {took:.1f} s, loss {losses[0]:.3f} -> {np.mean(losses[-10:]):.4f}")
     assert np.mean(losses[-10:]) < 0.1, losses[-10:]
     path = tmp_path_factory.mktemp("model") / "three-places.safetensors"
     modelfile.save(

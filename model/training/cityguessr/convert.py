@@ -288,10 +288,10 @@ def _missing_options(arguments: argparse.Namespace, names: Iterable[str], where:
     missing = [f"--{name.replace('_', '-')}" for name in names if getattr(arguments, name) is None]
     if missing:
         raise ConvertError(
-            f"{where} does not say: give {', '.join(missing)}. These cannot be seen in the tensors and are never guessed. "
-            "Heads: 16 in Hugging Face's videomae-small (and so in the authors' CityGuessr), 6 in MCG-NJU's, 12 in base, "
-            "16 in large. LayerNorm epsilon: 1e-12 in Hugging Face's, 1e-6 in MCG-NJU's. Mean and deviation: "
-            "0,0,0 and 1,1,1 in the authors' training (pixels over 255 only)"
+            f"{where} does not say: give {', '.join(missing)}. These cannot be seen in the tensors and are never "
+            "guessed. Heads: 16 in Hugging Face's videomae-small (and so in the authors' CityGuessr), 6 in MCG-NJU's, "
+            "12 in base, 16 in large. LayerNorm epsilon: 1e-12 in Hugging Face's, 1e-6 in MCG-NJU's. Mean and "
+            "deviation: 0,0,0 and 1,1,1 in the authors' training (pixels over 255 only)"
         )
 
 

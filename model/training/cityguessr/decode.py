@@ -48,7 +48,7 @@ class Tree:
             ancestors.append(parent[ancestors[-1]])
         self.ancestor = np.stack(ancestors)
 
-    @functools.lru_cache(maxsize=4096)  # noqa: B019: a tree lives as long as its evaluation
+    @functools.lru_cache(maxsize=4096)  # noqa: B019 - a tree lives as long as its evaluation
     def neighbours(self, city: int) -> tuple[np.ndarray, np.ndarray]:
         """The cities by their distance from @city, and these distances in metres; both [cities]."""
         here = self.coordinates[city]

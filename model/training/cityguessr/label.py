@@ -27,8 +27,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from . import drives, geonames, gps, splits
 from .drives import Piece
 from .geonames import Labels, Town

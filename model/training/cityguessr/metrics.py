@@ -47,7 +47,7 @@ def top_k(top: np.ndarray, label: np.ndarray, k: int = 5) -> Share:
 
 def consistent(index: np.ndarray, ancestor: np.ndarray) -> Share:
     """Windows whose four answers lie on one path of the tree. @index: [N, 4]; @ancestor: [4, cities]."""
-    return Share(int((ancestor[:, index[:, 0]].T == index).all(1).sum()), len(index))
+    return Share(int((index == ancestor[:, index[:, 0]].T).all(1).sum()), len(index))
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ def load(path: str | Path) -> tuple[CityGuessr, Card]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (OSError, SafetensorError) as error:
         raise ModelFileError(f"{path}: {error}") from None
     for key in ("cityguessr.version", "cityguessr.config", "cityguessr.places"):

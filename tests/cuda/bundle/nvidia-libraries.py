@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Prints the folders, joined by colons, in which Python packages have brought NVIDIA's libraries; "" if there are none."""
+"""Prints the folders, joined by colons, in which Python packages have brought NVIDIA's libraries; "" if none."""
 
 from __future__ import annotations
 

@@ -5,9 +5,9 @@
     peers-device.py [--repeats 100] [--batch N ...] [--quick] PEERS_PY [GEOMETRY ...]
 
 PEERS_PY is pipelines/peers.py, which holds the encoder. Prints JSON: ``{"results": [{geometry, name, batch, median_ms,
-p99_ms, min_ms, error}], "missing": [{geometry, name, batch, reason}], "versions"}``. Times are of CUDA events around one
-batch in device memory, four random inputs in turn, weights already in fp16; compilation is not counted. ``error`` is the
-relative L2 distance of the features to the same network in fp32, without TF32.
+p99_ms, min_ms, error}], "missing": [{geometry, name, batch, reason}], "versions"}``. Times are of CUDA events around
+one batch in device memory, four random inputs in turn, weights already in fp16; compilation is not counted. ``error``
+is the relative L2 distance of the features to the same network in fp32, without TF32.
 """
 
 from __future__ import annotations
@@ -216,7 +216,9 @@ def main() -> int:
                     try:
                         run = make(inputs[0])
                         error = torch_side.error(run, inputs[0])
-                        out["results"].append({**about, **torch_side.time(run, inputs, options.repeats), "error": error})
+                        out["results"].append(
+                            {**about, **torch_side.time(run, inputs, options.repeats), "error": error}
+                        )
                         print(out["results"][-1])
                     except Exception as error:  # a peer that fails is reported, whatever it raises; the others go on
                         out["missing"].append({**about, "reason": reason(error)})

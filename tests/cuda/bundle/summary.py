@@ -9,9 +9,9 @@ import re
 import sys
 from pathlib import Path
 
-# On an H200: milliseconds for a batch, and how many times faster than the best peer; milliseconds from the last picture on
-# the device to the answer; microseconds from a picture on the device to a model frame; the part of the GPU that 64 live
-# streams take.
+# On an H200: milliseconds for a batch, and how many times faster than the best peer; milliseconds from the last picture
+# on the device to the answer; microseconds from a picture on the device to a model frame; the part of the GPU that 64
+# live streams take.
 BARS = {("small-6", 8): 1.95, ("small-16", 8): 3.0, ("base", 8): 5.7}
 RATIO = 1.3
 END_TO_END_BARS = {"small-16": 0.65, "small-6": 0.5}
@@ -59,7 +59,8 @@ def rows(ours: dict, peers: dict) -> list[dict]:
 def judged(entries: list[dict], member: str, bars: dict) -> list[dict]:
     """The entries, with their bar and whether it was reached where there is one."""
     return [
-        entry | ({"bar": bar, "reached": entry[member] <= bar} if (bar := bars.get(entry["geometry"])) is not None else {})
+        entry
+        | ({"bar": bar, "reached": entry[member] <= bar} if (bar := bars.get(entry["geometry"])) is not None else {})
         for entry in entries
     ]
 
@@ -79,7 +80,9 @@ def main() -> int:
         "pictures": [
             picture
             for entry in ours.get("pictures", [])
-            for picture in judged([entry], "median_us", {entry["geometry"]: PICTURE_BAR} if entry["from"] == "device" else {})
+            for picture in judged(
+                [entry], "median_us", {entry["geometry"]: PICTURE_BAR} if entry["from"] == "device" else {}
+            )
         ],
         "end_to_end": judged(ours.get("end_to_end", []), "median_ms", END_TO_END_BARS),
         "live": judged(ours.get("live", []), "share", {entry["geometry"]: SHARE_BAR for entry in ours.get("live", [])}),

@@ -95,7 +95,7 @@ class Drives:
             None if number == 0 else (1.0 + number, 2.0 + first / 100),
         )
 
-    @functools.lru_cache(maxsize=1024)  # noqa: B019: overlapping windows show a picture again and again
+    @functools.lru_cache(maxsize=1024)  # noqa: B019 - overlapping windows show a picture again and again
     def picture(self, source: int, sample: int) -> np.ndarray:
         name = self._sources[source]
         if name == "flicker":

@@ -114,7 +114,7 @@ def test_source_disjoint_split(release):
     sources = [{source for source, _ in part.sources()} for part in parts]
     assert [len(s) for s in sources] == [6, 2, 2] and [len(part) for part in parts] == [12, 4, 4]
     assert not (sources[0] & sources[1] or sources[0] & sources[2] or sources[1] & sources[2])
-    source, windows = parts[0].sources()[0]
+    _source, windows = parts[0].sources()[0]
     assert len(windows) == 2, "the clips of both published parts belong to one source"
     assert parts[0][windows[0]].start < parts[0][windows[1]].start
 

@@ -28,7 +28,7 @@ def demo():
 
 
 def test_it_says_that_it_is_a_demo(demo):
-    model, card = demo
+    _model, card = demo
     assert card.demo and "demo" in card.name.lower() and "world" in card.provenance
     assert card.places.counts[0] == 44
     assert (DEMO / "demo.safetensors").stat().st_size <= 8_000_000

@@ -78,7 +78,7 @@ def test_the_element_gives_the_same_figures_within_a_tenth_of_a_point(model, dat
 
 def test_a_report_counted_by_hand(model, dataset, report):
     """Window by window, with the network called on each by itself."""
-    _, network, card = model
+    _, network, _card = model
     right, known, tracked_sources = dict.fromkeys(LEVELS, 0), dict.fromkeys(LEVELS, 0), set()
     for i in range(len(dataset)):
         window = dataset[i]

@@ -331,9 +331,10 @@ def test_a_drive_is_never_in_two_splits():
         assert split_of.setdefault(video.drive, video.split) == video.split
     for a in videos:
         for b in videos:
-            if a.track.began and b.track.began and a.track.points[0].tolist() == b.track.points[0].tolist():
-                if abs(a.track.began - b.track.began) < timedelta(minutes=30):
-                    assert a.split == b.split
+            if not (a.track.began and b.track.began) or a.track.points[0].tolist() != b.track.points[0].tolist():
+                continue
+            if abs(a.track.began - b.track.began) < timedelta(minutes=30):
+                assert a.split == b.split
     assert {video.split for video in videos} == {"train", "validation", "test"}
 
 

@@ -121,7 +121,7 @@ def test_whole_loss_is_the_literal_one(hard, reduction):
 
 
 def test_the_sum_of_the_text_term_weighs_as_much_as_the_batch_is_large():
-    levels, scene, text, targets = batch(12)
+    _levels, _scene, text, targets = batch(12)
     summed, mean = (text_alignment_loss(text, targets.text, r).item() for r in ("sum", "mean"))
     assert summed == pytest.approx(12 * mean)
 
@@ -213,7 +213,7 @@ def test_gradient_is_that_of_finite_differences(options):
 
 
 def test_half_precision_logits_are_summed_in_single():
-    levels, scene, text, targets = batch()
+    levels, _scene, _text, targets = batch()
     half = {k: v.bfloat16() for k, v in levels.items()}
     exact = geolocalization_loss({k: v.float() for k, v in half.items()}, targets.labels)
     assert geolocalization_loss(half, targets.labels).dtype == torch.float32

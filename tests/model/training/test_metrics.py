@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Each figure of an evaluation against a script that counts it another way: with loops, window by window."""
 
+import itertools
 import math
 from collections import Counter
 
@@ -36,11 +37,11 @@ def test_per_label():
     rows = {row.label: row for row in metrics.per_label(INDEX, LABEL)}
     assert sorted(rows) == sorted({int(label) for label in LABEL} - {-1})
     for label, row in rows.items():
-        told = [int(i) for i, l in zip(INDEX, LABEL) if l == label]
+        told = [int(i) for i, truth in zip(INDEX, LABEL) if truth == label]
         wrong = Counter(i for i in told if i != label)
         assert row.support == len(told)
         assert row.right == told.count(label)
-        assert row.told == sum(1 for i, l in zip(INDEX, LABEL) if i == label and l != -1)
+        assert row.told == sum(1 for i, truth in zip(INDEX, LABEL) if i == label and truth != -1)
         assert row.confused == max(wrong.values()) == wrong[row.confused_with]
     recalls = [row.right / row.support for row in rows.values()]
     assert metrics.macro_recall(list(rows.values())) == pytest.approx(sum(recalls) / len(recalls))
@@ -142,7 +143,7 @@ def test_risk_coverage():
     assert [p.threshold for p in points] == pytest.approx([i / 100 for i in range(101)])
     for point in points:
         given = [i for i in range(N) if LABEL[i] != -1 and all(p >= point.threshold for p in CONFIDENCE[i])]
-        assert (point.told, point.windows) == (len(given), sum(l != -1 for l in LABEL))
+        assert (point.told, point.windows) == (len(given), sum(truth != -1 for truth in LABEL))
         assert point.right == metrics.Share(sum(INDEX[i] == LABEL[i] for i in given), len(given))
     assert points[0].coverage == 1
 
@@ -200,11 +201,11 @@ def test_accuracy_after(horizon):
 
 
 def test_flips():
-    source, end, index, label = drives()
+    source, end, index, _label = drives()
     changes = minutes = 0
     for number in range(3):
         answers = [int(i) for s, i in zip(source, index) if s == number]
-        changes += sum(a != b for a, b in zip(answers, answers[1:]))
+        changes += sum(a != b for a, b in itertools.pairwise(answers))
         minutes += (len(answers) - 1) / 60
     found = metrics.flips(index, end, source)
     assert found.changes == changes and found.minutes == pytest.approx(minutes)

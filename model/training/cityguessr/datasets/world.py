@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 import math
 import multiprocessing
@@ -74,7 +75,7 @@ class Options:
         for first, end, split in ranges:
             if not 0 <= first < end <= 2**31:
                 raise ValueError(f"drives.{split}: found {[first, end]}, expected first < end within 0..2147483648")
-        for (_, end, one), (first, _, other) in zip(ranges, ranges[1:]):
+        for (_, end, one), (first, _, other) in itertools.pairwise(ranges):
             if first < end:
                 raise ValueError(f"drives: {one} and {other} share the seeds {first}..{end - 1}")
 
@@ -178,7 +179,7 @@ class Painter:
 
     def _start(self) -> subprocess.Popen:
         if self._process is None or self._owner != os.getpid():
-            self._errors = tempfile.TemporaryFile()
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the program
             self._process = subprocess.Popen(
                 [self._program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
             )

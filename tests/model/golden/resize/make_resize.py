@@ -122,7 +122,9 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=HERE)
     out = parser.parse_args().out
     if int(PIL.__version__.split(".")[0]) < 13:
-        print(f"Pillow {PIL.__version__} resizes tall pictures in another order; 13 or later is needed", file=sys.stderr)
+        print(
+            f"Pillow {PIL.__version__} resizes tall pictures in another order; 13 or later is needed", file=sys.stderr
+        )
         return 1
     lines = ["# FORMAT WIDTH HEIGHT IMAGE MATRIX RANGE SITING STEP SHA256; see make_resize.py"]
     data = b""
