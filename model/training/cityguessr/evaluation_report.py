@@ -59,12 +59,14 @@ def _introduction(report: dict[str, Any], title: bool = True) -> str:
 def _accuracy(decodings: dict[str, Any], title: bool = True) -> str:
     rows = []
     for decoding, figures in decodings.items():
-        for kind in ("top1", "top5"):
-            shares = [_percent(figures["levels"][level][kind]["value"]) for level in LEVELS]
-            consistent = _percent(figures["consistent"]["value"]) if kind == "top1" else ""
-            rows.append([decoding if kind == "top1" else "", kind.replace("top", "top-"), *shares, consistent])
-        tracked = [_percent(figures["tracked"]["levels"][level]["top1"]["value"]) for level in LEVELS]
-        rows.append(["", "tracked, top-1", *tracked, ""])
+        top1, top5, tracked = (
+            [figures["levels"][level]["top1"] for level in LEVELS],
+            [figures["levels"][level]["top5"] for level in LEVELS],
+            [figures["tracked"]["levels"][level]["top1"] for level in LEVELS],
+        )
+        rows.append([decoding, "top-1", *map(_with_interval, top1), _percent(figures["consistent"]["value"])])
+        rows.append(["", "top-5", *(_percent(share["value"]) for share in top5), ""])
+        rows.append(["", "tracked, top-1", *map(_with_interval, tracked), ""])
     table = _table(["decoding", "", *LEVELS, "on one path"], rows)
     if not title:
         return table
@@ -72,8 +74,9 @@ def _accuracy(decodings: dict[str, Any], title: bool = True) -> str:
     counted = ", ".join(f"{level} {first[level]['top1']['of']}" for level in LEVELS)
     return (
         "## Accuracy\n\nPer cent of the windows whose label is known and is one of the model's "
-        f"({counted}). *On one path*: the four answers do not contradict each other. *Tracked*: after the filter over "
-        f"time. Top-5 is by each level's own probabilities.\n\n{table}"
+        f"({counted}); in brackets the 95 % interval by the bootstrap over sources. *On one path*: the four answers do "
+        "not contradict each other. *Tracked*: after the filter over time. Top-5 is by each level's own probabilities."
+        f"\n\n{table}"
     )
 
 
@@ -272,6 +275,11 @@ def _table(heads: list, rows: Iterable[list]) -> str:
 
 def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f}"
+
+
+def _with_interval(share: dict[str, Any]) -> str:
+    low, high = share["interval"]["low"], share["interval"]["high"]
+    return _percent(share["value"]) + ("" if low is None else f" ({_percent(low)}–{_percent(high)})")
 
 
 def _number(value: float | None, digits: int) -> str:

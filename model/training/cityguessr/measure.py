@@ -85,7 +85,7 @@ def measure(results: Results, truth: Truth, tree: Tree) -> dict[str, Any]:
     """All figures of one decoding."""
     answers, labels = results.answers, truth.labels
     return {
-        "levels": {name: _level(answers, labels, level) for level, name in enumerate(LEVELS)},
+        "levels": {name: _level(answers, truth, level) for level, name in enumerate(LEVELS)},
         "consistent": _plain(metrics.consistent(answers.index, tree.ancestor)),
         "cities": _cities(answers, labels, tree),
         "continents": {
@@ -155,11 +155,18 @@ def _point(point: metrics.CoveragePoint) -> dict[str, Any]:
     }
 
 
-def _level(answers: Answers, labels: np.ndarray, level: int) -> dict[str, Any]:
-    index, label = answers.index[:, level], labels[:, level]
+def _top_1(answers: Answers, truth: Truth, level: int) -> dict[str, Any]:
+    index, label = answers.index[:, level], truth.labels[:, level]
+    known = label >= 0
+    interval = metrics.interval((index == label)[known], truth.source[known])
+    return {**_plain(metrics.top_1(index, label)), "interval": _plain(interval)}
+
+
+def _level(answers: Answers, truth: Truth, level: int) -> dict[str, Any]:
+    index, label = answers.index[:, level], truth.labels[:, level]
     told = metrics.told_confidence(answers.confidence)[:, level]
     return {
-        "top1": _plain(metrics.top_1(index, label)),
+        "top1": _top_1(answers, truth, level),
         "top5": _plain(metrics.top_k(answers.top[level], label)),
         "unknown": int((label < 0).sum()),
         "macro_recall": _number(metrics.macro_recall(metrics.per_label(index, label))),
@@ -215,7 +222,7 @@ def _tracked(results: Results, truth: Truth) -> dict[str, Any]:
                 "tracked": _plain(metrics.accuracy_after(index, *when)),
             }
         figures["levels"][name] = {
-            "top1": _plain(metrics.top_1(index, label)),
+            "top1": _top_1(tracked, truth, level),
             "ece": _calibration(tracked.confidence[:, level], index, label)["ece"],
             "after": after,
             "flips_raw": _plain(metrics.flips(raw.index[:, level], truth.end, truth.stretch)),

@@ -25,9 +25,32 @@ def test_top_1_and_top_5():
     assert metrics.top_k(TOP[:, :3], LABEL, 5).right == sum(label in top[:3] for top, label in pairs)
 
 
+def test_interval_by_drawing_sources_one_by_one():
+    """The same draws, with lists of windows that are put together and counted."""
+    right = RNG.random(90) < 0.7
+    source = RNG.permutation(np.repeat([3, 5, 8, 13], (5, 40, 15, 30)))
+    windows = {name: [bool(r) for r, s in zip(right, source) if s == name] for name in (3, 5, 8, 13)}
+    random, shares = np.random.default_rng(0), []
+    for _ in range(metrics.RESAMPLES):
+        together = [w for place in random.integers(4, size=4) for w in list(windows.values())[place]]
+        shares.append(sum(together) / len(together))
+    found = metrics.interval(right, source)
+    assert (found.low, found.high) == pytest.approx((np.quantile(shares, 0.025), np.quantile(shares, 0.975)))
+
+
+def test_interval_is_that_of_the_sources_not_of_the_windows():
+    """Windows of one source all alike: the standard error is that of the 400 sources, however many windows each has."""
+    right = np.arange(400) < 320
+    for windows in (1, 10):
+        found = metrics.interval(np.repeat(right, windows), np.repeat(np.arange(400), windows))
+        expected = 1.96 * math.sqrt(0.8 * 0.2 / 400)
+        assert (found.low, found.high) == pytest.approx((0.8 - expected, 0.8 + expected), abs=0.006)
+
+
 def test_nothing_known_is_not_a_number():
     nobody = np.full(3, -1)
     assert math.isnan(metrics.top_1(nobody, nobody).value)
+    assert math.isnan(metrics.interval(np.ones(3, bool), np.zeros(3, int)).low), "one source tells nothing of others"
     assert math.isnan(metrics.macro_recall(metrics.per_label(nobody, nobody)))
     assert math.isnan(metrics.distances(np.zeros(0)).median)
     assert math.isnan(metrics.expected_calibration_error(metrics.reliability(np.zeros(0), np.zeros(0, bool))))
