@@ -119,7 +119,9 @@ choose (CgCudaLt *lt, const CgCudaLtShape *shape, unsigned index, CgCudaError *e
                                            lt->d, preference, MAX_PROPOSALS, proposals, &found);
   if (preference)
     cublasLtMatmulPreferenceDestroy (preference);
-  if (code == CUBLAS_STATUS_NOT_SUPPORTED || (code == CUBLAS_STATUS_SUCCESS && (int)index >= found))
+  /* A shape that it does not take is told in either way. */
+  if (code == CUBLAS_STATUS_NOT_SUPPORTED || code == CUBLAS_STATUS_INVALID_VALUE ||
+      (code == CUBLAS_STATUS_SUCCESS && (int)index >= found))
     return cg_cuda_fail (
         error, CG_CUDA_UNSUPPORTED,
         "cuBLASLt has %d ways to multiply %ux%u by %ux%u in %s here: expected more "
