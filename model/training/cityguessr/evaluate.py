@@ -15,7 +15,6 @@ import hashlib
 import json
 import sys
 import time
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from .decode import DECODINGS, Tree
 from .engines import EngineError, Options, Results
 from .modelfile import Card
 from .network import LEVELS, CityGuessr
+from .recipe import read_tables
 from .stretches import place
 from .track import MEMORY
 
@@ -176,10 +176,7 @@ def _open(recipe: Path, split: str, judge: Judge) -> Any:
 
     if split == "none":
         return None
-    try:
-        spec = tomllib.loads(recipe.read_text(encoding="utf-8")).get("dataset")
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{recipe}: {error}") from None
+    spec = read_tables(recipe).get("dataset")
     if not isinstance(spec, dict):
         raise ValueError(f"{recipe}: there is no table [dataset]")
     geometry = judge.model.geometry

@@ -174,14 +174,14 @@ def read_recipe(path: str | Path, changes: tuple[str, ...] = ()) -> Recipe:
     """The recipe of a file. Its key ``extends`` names another file beside it, whose tables are taken where this one
     says nothing. @changes: ``key.key=value`` with the value in TOML, put over the file's."""
     path = Path(path)
-    table = _read(path, ())
+    table = read_tables(path)
     for change in changes:
         _apply(table, change)
     return parse(Recipe, {"name": path.stem, **table}, str(path))
 
 
-def _read(path: Path, readers: tuple[Path, ...]) -> dict:
-    """A file's table upon that of the file it extends. @readers: the files that led here."""
+def read_tables(path: Path, readers: tuple[Path, ...] = ()) -> dict:
+    """A file's tables upon those of the file it extends, unchecked. @readers: the files that led here."""
     if path in readers:
         raise OptionsError(f"{path}: extends itself")
     try:
@@ -193,7 +193,7 @@ def _read(path: Path, readers: tuple[Path, ...]) -> dict:
         return table
     if not isinstance(base, str):
         raise OptionsError(f"{path}: extends: found {base!r}, expected the name of a file beside it")
-    below = _read(path.parent / base, (*readers, path))
+    below = read_tables(path.parent / base, (*readers, path))
     for key in ("name", "description"):  # they are the other file's own
         below.pop(key, None)
     return _merged(below, table)

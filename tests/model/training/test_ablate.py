@@ -2,7 +2,6 @@
 """The ablation table: means and deviations by hand; runs that are finished, taken up again, or of another recipe."""
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,49 +10,34 @@ from cityguessr.datasets import world
 from cityguessr.decode import DECODINGS
 from cityguessr.network import LEVELS
 
-FAKE = Path(__file__).with_name("fake_world.py")
-BASE = f"""
+BASE = """
+extends = "small.toml"
 name = "base"
 [dataset]
-kind = "world"
-program = "{FAKE}"
-drives = {{ train = [0, 3], validation = [10, 11], test = [20, 22] }}
-duration = 14
-hop = 2
-draw = [32, 32]
+drives = { train = [0, 3], validation = [10, 11], test = [20, 22] }
 [geometry]
-preset = "tiny"
-frames = 4
-image = 32
-width = 32
 depth = 1
-heads = 4
-mlp = 64
-[loss]
-scene = "none"
-text = "none"
+[input]
+mean = [0.5, 0.5, 0.5]
 [train]
 epochs = 1
 batch = 8
-threads = 1
-workers = 0
-tensorboard = false
 """
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(autouse=True)
 def scenes(monkeypatch):
     monkeypatch.setenv("FAKE_WORLD", "scenes")
     world.list_cities.cache_clear()
-    threads = torch.get_num_threads()
     yield
-    torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture
-def rows(tmp_path):
-    (tmp_path / "none.toml").write_text(BASE + "[input]\nmean = [0.5, 0.5, 0.5]\n")
+def rows(tmp_path, small_recipe):
+    (tmp_path / "none.toml").write_text(BASE)
     (tmp_path / "soft.toml").write_text('extends = "none.toml"\ndescription = "soft scenes"\n[loss]\nscene = "soft"\n')
     return [tmp_path / "none.toml", tmp_path / "soft.toml"]
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from cityguessr import decode, engines, shot, stretches, track
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -29,13 +28,7 @@ LAYOUT = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Of PyTorch: on so small a network threads only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def placed_windows(dataset, model):

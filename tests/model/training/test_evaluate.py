@@ -23,13 +23,7 @@ LAYOUT = {f"drive-{i}": [*range(0, 24 + 8 * i, 2 + i % 2)] for i in range(4)}
 LAYOUT |= {"cut": [0, 2, 4, 6, 8, 10, 12], "flicker": list(range(0, 40, 2)), "hole": [0, 2, 4, 30, 32]}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Of PyTorch: on so small a network threads only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

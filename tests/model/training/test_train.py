@@ -23,60 +23,20 @@ from cityguessr.recipe import read_recipe
 from cityguessr.trainer import Trainer, TrainError
 
 TOP = Path(__file__).resolve().parents[3]
-FAKE = Path(__file__).with_name("fake_world.py")
 
-RECIPE = f"""
-name = "a small run"
-[dataset]
-kind = "world"
-program = "{FAKE}"
-drives = {{ train = [0, 5], validation = [10, 12], test = [20, 22] }}
-duration = 14
-hop = 2
-draw = [32, 32]
-[geometry]
-preset = "tiny"
-frames = 4
-image = 32
-width = 32
-depth = 2
-heads = 4
-mlp = 64
-[loss]
-scene = "none"
-text = "none"
-[optimizer]
-learning_rate = 2e-3
-[train]
-epochs = 2
-batch = 6
-threads = 1
-workers = 0
-log_steps = 4
-checkpoint_steps = 3
-tensorboard = false
-[export]
-licence = "CC0-1.0"
-demo = true
-"""
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    """Small networks are no faster with more, and far slower where others compute too."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def as_before():
     world.list_cities.cache_clear()
     yield
-    torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture
-def recipe(tmp_path):
-    path = tmp_path / "small.toml"
-    path.write_text(RECIPE)
-    return path
+def recipe(small_recipe):
+    return small_recipe
 
 
 def run(recipe: Path, output: Path, *changes: str, resume: bool = False) -> Path:
