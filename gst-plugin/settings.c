@@ -54,7 +54,7 @@ precision_get_type (void)
 {
   static gsize type = 0;
   static const GEnumValue values[] = {
-    { CG_PRECISION_AUTO, "fp16 on a GPU; bf16 where the processor computes in it, else fp32",
+    { CG_PRECISION_AUTO, "fp16 on a GPU; bf16 where the processor is faster in it, else fp32",
       "auto" },
     { CG_PRECISION_FP32, "32-bit floats", "fp32" },
     { CG_PRECISION_BF16, "bfloat16 operands, sums in 32-bit floats", "bf16" },

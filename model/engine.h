@@ -30,8 +30,8 @@ typedef enum {
 
 /** CgEngineOptions: what an engine is. Zero-initialise for the defaults.
  * @device: AUTO = CUDA if it works here, else the CPU; the CPU if @isa is set
- * @precision: AUTO = fp16 with CUDA (bf16 if that overflows); bf16 where the CPU computes in it, else fp32.
- *   FP16: CUDA only
+ * @precision: AUTO = fp16 with CUDA (bf16 if that overflows); on the CPU bf16 where that is faster (or @isa has it), else
+ *   fp32. FP16: CUDA only
  * @threads: CPU threads, 0 = one for each CPU this process may run on
  * @isa: NULL = the best this CPU has; else one of cg_cpu_isa_names() (cpu/cpu.h), for tests and benchmarks
  * @null_delay_us: the null engine takes this long for a batch; it stands for compute time in tests

@@ -1,4 +1,4 @@
-/* The machine's own limits: loops that do nothing but multiply and add in registers.
+/* The machine's own limits: what all its threads can multiply and add in registers (model/cpu/peak.h).
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -9,7 +9,7 @@
 G_BEGIN_DECLS
 
 /** CgLimits: 10^9 operations a second (2 for each multiply-and-add) of all threads together; 0: the CPU lacks the
- * instruction. fp32: FMA (without it: multiply, then add). bf16: AVX512_BF16. int8: AVX512_VNNI. */
+ * instruction. */
 typedef struct {
   gdouble fp32, bf16, int8;
 } CgLimits;

@@ -252,7 +252,9 @@ measure_memory (Bench *bench, CgModel *model, CgNetwork **network, const char *g
   gpointer samples[CG_MAX_FRAMES] = { NULL };
   g_autofree CgOutputs *outputs = cg_outputs_new (&model->geometry, FALSE);
   gint cancel = 0;
-  gpointer backend = open_engine (bench, model, *network, NULL, CG_PRECISION_AUTO, error);
+  const CgPrecision precision =
+      cg_cpu_isa_supported ("avx512bf16") ? CG_PRECISION_BF16 : CG_PRECISION_AUTO;
+  gpointer backend = open_engine (bench, model, *network, NULL, precision, error);
   gboolean done;
 
   g_clear_pointer (network, cg_network_free);

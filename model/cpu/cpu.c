@@ -625,7 +625,9 @@ choose_kernels (Cpu *self, const CgEngineOptions *options, GError **error)
   }
   if (!cg_isa_from_name (options->isa, &self->isa, error))
     return FALSE;
-  bf16 = options->precision != CG_PRECISION_FP32 && cg_isa_has_bf16 (self->isa);
+  bf16 = cg_isa_has_bf16 (self->isa) &&
+         (options->precision == CG_PRECISION_BF16 ||
+          (options->precision == CG_PRECISION_AUTO && (options->isa || cg_isa_bf16_pays ())));
   if (options->precision == CG_PRECISION_BF16 && !bf16) {
     g_set_error (error, CG_ERROR, CG_ERROR_UNSUPPORTED,
                  "Precision bf16 needs a CPU with AVX512_BF16; the instruction set here is %s. "
@@ -633,6 +635,8 @@ choose_kernels (Cpu *self, const CgEngineOptions *options, GError **error)
                  cg_isa_name (self->isa));
     return FALSE;
   }
+  if (!bf16)
+    self->isa = cg_isa_plain (self->isa);
   self->kernels = cg_kernels_get (self->isa, bf16);
   return TRUE;
 }

@@ -4,6 +4,12 @@
  */
 #include "isa.h"
 #include "kernels.h"
+#include "peak.h"
+
+/* Of cg_isa_bf16_pays(): more steps than a clock of microseconds needs; more turns than are disturbed at once. */
+#define STEPS 20000
+#define TURNS 8
+#define LEAST_GAIN 1.4
 
 CG_ISA_DECLARE (CgKernels, kernels);
 
@@ -127,6 +133,37 @@ gboolean
 cg_isa_has_bf16 (CgIsa isa)
 {
   return isa == CG_ISA_AVX512BF16 || isa == CG_ISA_AVX512BF16_EMULATED;
+}
+
+/* Operations in a microsecond, or what was seen before if that was more. */
+static gdouble
+faster (CgPeak peak, gdouble before)
+{
+  guint operations;
+  const CgPeakLoop loop = cg_peak_loop (peak, &operations);
+  gint64 start = g_get_monotonic_time ();
+
+  if (loop == NULL)
+    return 0;
+  loop (STEPS);
+  return MAX (before, (gdouble)STEPS * operations / MAX (g_get_monotonic_time () - start, 1));
+}
+
+gboolean
+cg_isa_bf16_pays (void)
+{
+  static gsize verdict; /* 1: no; 2: yes */
+
+  if (g_once_init_enter (&verdict)) {
+    gdouble fp32 = 0, bf16 = 0;
+
+    for (guint i = 0; i < TURNS; i++) {
+      fp32 = faster (CG_PEAK_FP32, fp32);
+      bf16 = faster (CG_PEAK_BF16, bf16);
+    }
+    g_once_init_leave (&verdict, bf16 > LEAST_GAIN * fp32 ? 2 : 1);
+  }
+  return verdict == 2;
 }
 
 CgIsa

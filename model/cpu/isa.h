@@ -72,6 +72,12 @@ gboolean cg_isa_from_name (const char *name, CgIsa *isa, GError **error);
 /** cg_isa_has_bf16: @isa is one of the two bf16 ones. */
 gboolean cg_isa_has_bf16 (CgIsa isa);
 
+/** cg_isa_bf16_pays: whether this CPU does so many more operations a second in bf16 than in fp32 that the engine is
+ * faster in bf16. FALSE without AVX512_BF16. Zen 4 and 5 do twice as many; a Xeon of the fifth generation half as many,
+ * because its bf16 is meant to be AMX's. Measured once, in 2 ms; the verdict is far from the middle, so it is the same
+ * each time. Any thread. */
+gboolean cg_isa_bf16_pays (void);
+
 /** cg_isa_plain: whose fp32 (and preprocessing) kernels @isa uses: SSE2, AVX2 or AVX512. */
 CgIsa cg_isa_plain (CgIsa isa);
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "model/cpu/cpu.h"
+#include "model/cpu/isa.h"
 #include "model/generate.h"
 #include "model/reference.h"
 
@@ -612,6 +613,30 @@ test_open_and_close (void)
   unload (&f);
 }
 
+/* Given nothing, the engine takes bf16 only where that is the faster one; given its instruction set, it does. */
+static void
+test_auto (void)
+{
+  const gboolean native = cg_cpu_isa_supported ("avx512bf16");
+  CgEngineOptions options = { .threads = 1 };
+  Fixture f = { 0 };
+
+  load_preset (&f, "tiny");
+  open_engine (&f, &options);
+  g_test_message ("%s", cg_backend_cpu ()->describe (f.engine));
+  g_assert_cmpint (strstr (cg_backend_cpu ()->describe (f.engine), "bf16") != NULL, ==,
+                   cg_isa_bf16_pays ());
+  close_engine (&f);
+  g_assert_true (native || !cg_isa_bf16_pays ());
+  if (native) {
+    options.isa = "avx512bf16";
+    open_engine (&f, &options);
+    g_assert_nonnull (strstr (cg_backend_cpu ()->describe (f.engine), "bf16"));
+    close_engine (&f);
+  }
+  unload (&f);
+}
+
 /* Open, with the file's weights freed, the authors' network in bf16 keeps under 100 MB. */
 static void
 test_memory (void)
@@ -641,6 +666,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/cpu/tiny", test_tiny);
   g_test_add_func ("/cpu/odd-geometries", test_odd_geometries);
+  g_test_add_func ("/cpu/auto", test_auto);
   g_test_add_func ("/cpu/batch", test_batch);
   g_test_add_func ("/cpu/not-finite", test_not_finite);
   g_test_add_func ("/cpu/refused", test_refused);
