@@ -172,19 +172,9 @@ def test_inspect_json_tells_what_the_file_holds(command, tiny):
 
 def test_inspect_text(command, tiny):
     text = command("inspect", tiny).stdout
-    for part in (
-        str(tiny),
-        "generated tiny",
-        "ntrained",
-        "GeoNames",
-        "166 cities",
-        "8 samples",
-        "1.4 s",
-        "64x64",
-        "4 heads of 16",
-        "F32",
-        "outdoor",
-    ):
+    who = (str(tiny), "generated tiny", "ntrained", "GeoNames", "166 cities")
+    how = ("8 samples", "1.4 s", "64x64", "4 heads of 16", "F32", "outdoor")
+    for part in who + how:
         assert part in text, part
     assert "blocks.0.norm1.weight" not in text
     assert "F32  blocks.0.norm1.weight [64]" in command("inspect", "--tensors", tiny).stdout

@@ -129,18 +129,8 @@ def test_the_text_track_holds_the_same_cues_and_the_video_is_a_copy(drive, tmp_p
 
     def pictures(video: Path) -> list[str]:
         """Time and checksum of each."""
-        return gst.launch(
-            "-q",
-            "filesrc",
-            f"location={video}",
-            "!",
-            "decodebin",
-            "!",
-            "video/x-raw",
-            "!",
-            "checksumsink",
-            "sync=false",
-        ).split("\n")
+        words = "! decodebin ! video/x-raw ! checksumsink sync=false".split()
+        return gst.launch("-q", "filesrc", f"location={video}", *words).split("\n")
 
     assert len(pictures(drive)) > 20 and pictures(output) == pictures(drive)
 
@@ -150,17 +140,7 @@ def test_json_lines_are_the_messages_of_the_bus(drive):
     messages = gst.answers(drive, "model=generated:tiny:1")
     assert len(answers) == len(messages) >= 1
     for answer, message in zip(answers, messages, strict=True):
-        for name in (
-            "timestamp",
-            "duration",
-            "window-id",
-            "samples",
-            "city",
-            "state",
-            "country",
-            "country-code",
-            "continent",
-        ):
+        for name in "timestamp duration window-id samples city state country country-code continent".split():
             assert str(answer[name]) == message.fields[name], f"{name}: {answer[name]} is not {message.fields[name]}"
         for name in ("city-confidence", "latitude", "longitude"):
             assert answer[name] == pytest.approx(float(message.fields[name]), abs=1e-6), name

@@ -102,21 +102,9 @@ def test_without_a_driver_the_module_opens_and_says_so(module):
 
 def library(path: Path, source: str, *flags: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
+    compiler = [os.environ.get("CC", "cc"), *"-shared -fPIC -x c - -x none -o".split()]
     subprocess.run(
-        [
-            os.environ.get("CC", "cc"),
-            "-shared",
-            "-fPIC",
-            "-x",
-            "c",
-            "-",
-            "-x",
-            "none",
-            "-o",
-            path,
-            f"-Wl,-soname,{path.name}",
-            *flags,
-        ],
+        [*compiler, path, f"-Wl,-soname,{path.name}", *flags],
         input=source,
         text=True,
         check=True,
@@ -132,18 +120,9 @@ def driver(tmp_path) -> Path:
 
 def play(*properties: str, **variables: str) -> tuple[int, str]:
     require_element()
+    element = "! cityguessr sample-interval=1000000000".split()
     done = subprocess.run(
-        [
-            "gst-launch-1.0",
-            "-m",
-            *PICTURES,
-            "!",
-            "cityguessr",
-            "sample-interval=1000000000",
-            *properties,
-            "!",
-            "fakesink",
-        ],
+        ["gst-launch-1.0", "-m", *PICTURES, *element, *properties, "!", "fakesink"],
         env=environment(**variables),
         stdin=subprocess.DEVNULL,
         capture_output=True,

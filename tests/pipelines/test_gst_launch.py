@@ -72,24 +72,18 @@ def test_inspect_shows_nothing_undocumented(inspected):
     assert listed == set(PROPERTIES) | {"name", "parent", "qos"}
 
 
+def watch(path: Path, *properties: str) -> str:
+    """A file, with all messages: what gst-launch-1.0 printed."""
+    words = f"! decodebin ! cityguessr device=null {MODEL}".split()
+    return launch("-m", "filesrc", f"location={path}", *words, *properties, "!", "fakesink")
+
+
 @pytest.mark.parametrize(
     "clip, seconds", [("walk-carlsbad-gps.mp4", 10.5), ("drive-i280-720p.mp4", 3.5), ("walk-lund-5fps.mp4", 5.8)]
 )
 def test_clip(shared_data, clip, seconds):
     """A clip shorter than 8 samples of 1.4 s is spread over one window, with all its fields."""
-    output = launch(
-        "-m",
-        "filesrc",
-        f"location={shared_data / 'clips' / clip}",
-        "!",
-        "decodebin",
-        "!",
-        "cityguessr",
-        "device=null",
-        MODEL,
-        "!",
-        "fakesink",
-    )
+    output = watch(shared_data / "clips" / clip)
     told = messages(output)
     assert len(told) == 1, output
     fields = told[0].fields
@@ -110,22 +104,7 @@ def test_clip(shared_data, clip, seconds):
 
 def test_same_file_same_answers(shared_data):
     def once():
-        told = messages(
-            launch(
-                "-m",
-                "filesrc",
-                f"location={shared_data / 'clips' / 'walk-carlsbad-gps.mp4'}",
-                "!",
-                "decodebin",
-                "!",
-                "cityguessr",
-                "device=null",
-                MODEL,
-                "sample-interval=100000000",
-                "!",
-                "fakesink",
-            )
-        )
+        told = messages(watch(shared_data / "clips" / "walk-carlsbad-gps.mp4", "sample-interval=100000000"))
         return [
             ({name: value for name, value in message.fields.items() if name != "latency"}, message.predictions)
             for message in told

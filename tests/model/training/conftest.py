@@ -53,8 +53,14 @@ def one_thread():
 
 
 @pytest.fixture
-def small_recipe(tmp_path):
-    """A recipe of a few seconds, on a program that speaks the drawn world's protocol."""
+def recipe(tmp_path):
+    """A recipe of a few seconds, on a program that speaks the drawn world's protocol. What training leaves behind in
+    the process goes again."""
+    import torch
+    from cityguessr.datasets import world
+
+    world.list_cities.cache_clear()
     path = tmp_path / "small.toml"
     path.write_text(SMALL)
-    return path
+    yield path
+    torch.use_deterministic_algorithms(False)

@@ -4,7 +4,6 @@
 import json
 
 import pytest
-import torch
 from cityguessr import ablate, evaluate
 from cityguessr.datasets import world
 from cityguessr.decode import DECODINGS
@@ -27,16 +26,9 @@ batch = 8
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture(autouse=True)
-def scenes(monkeypatch):
-    monkeypatch.setenv("FAKE_WORLD", "scenes")
-    world.list_cities.cache_clear()
-    yield
-    torch.use_deterministic_algorithms(False)
-
-
 @pytest.fixture
-def rows(tmp_path, small_recipe):
+def rows(tmp_path, recipe, monkeypatch):
+    monkeypatch.setenv("FAKE_WORLD", "scenes")
     (tmp_path / "none.toml").write_text(BASE)
     (tmp_path / "soft.toml").write_text('extends = "none.toml"\ndescription = "soft scenes"\n[loss]\nscene = "soft"\n')
     return [tmp_path / "none.toml", tmp_path / "soft.toml"]

@@ -16,7 +16,7 @@ import pytest
 import torch
 from cityguessr import calibrate, checkpoint, modelfile, train
 from cityguessr.batches import collate
-from cityguessr.datasets import DatasetError, world
+from cityguessr.datasets import DatasetError
 from cityguessr.network import LEVELS, CityGuessr, Geometry, Input
 from cityguessr.places import Places
 from cityguessr.recipe import read_recipe
@@ -25,18 +25,6 @@ from cityguessr.trainer import Trainer, TrainError
 TOP = Path(__file__).resolve().parents[3]
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(autouse=True)
-def as_before():
-    world.list_cities.cache_clear()
-    yield
-    torch.use_deterministic_algorithms(False)
-
-
-@pytest.fixture
-def recipe(small_recipe):
-    return small_recipe
 
 
 def run(recipe: Path, output: Path, *changes: str, resume: bool = False) -> Path:

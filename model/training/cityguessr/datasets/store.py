@@ -50,7 +50,8 @@ class SampleStore:
 
     def stretches(self, key: str) -> list[int]:
         """Numbers of the samples with which a stretch begins, of a row that is there."""
-        return self._rows[key][1] if self.times(key) is not None else []
+        self.times(key)
+        return self._rows[key][1]
 
     def write(self, key: str, frames: np.ndarray, times: np.ndarray, stretches: Sequence[int] = (0,)) -> None:
         """@frames: uint8 [n, image, image, 3]; @times: [n], seconds; @stretches: numbers of samples"""
