@@ -287,7 +287,12 @@ gst_city_guessr_analysis_start (GstCityGuessrAnalysis *analysis, const CgEngineO
   GST_OBJECT_UNLOCK (analysis->element);
   gst_city_guessr_analysis_settings_changed (analysis);
   gst_city_guessr_analysis_latency_changed (analysis);
-  return load (analysis);
+  if (!load (analysis))
+    return FALSE;
+  if (!gst_city_guessr_loader_fails_at_once (analysis->loader))
+    return TRUE;
+  unload (analysis);
+  return FALSE;
 }
 
 void

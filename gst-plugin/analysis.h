@@ -43,7 +43,7 @@ GstCityGuessrAnalysis *gst_city_guessr_analysis_new (GstElement *element,
 void gst_city_guessr_analysis_free (GstCityGuessrAnalysis *analysis);
 
 /** gst_city_guessr_analysis_start: READY->PAUSED: begins to load the engine. @options: of the engine, copied.
- * Returns: FALSE, with an ERROR message posted, if there is no model or no thread. */
+ * Returns: FALSE, with an ERROR message posted, if there is no model, no thread, or soon seen to be no engine. */
 gboolean gst_city_guessr_analysis_start (GstCityGuessrAnalysis *analysis,
                                          const CgEngineOptions *options);
 

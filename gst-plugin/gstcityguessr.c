@@ -38,8 +38,8 @@
  *
  * ## The model
  *
- * It is loaded in the background from READY->PAUSED on, told by PROGRESS messages of the code `loading`; a model that
- * cannot be loaded is an ERROR. Live video flows meanwhile, unseen; offline the first frame waits.
+ * It is loaded in the background from READY->PAUSED on (PROGRESS messages, code `loading`). Live video flows meanwhile,
+ * unseen; offline the first frame waits. One that cannot be loaded is an ERROR, and fails the state change if soon seen.
  *
  * ## Windows
  *

@@ -14,6 +14,10 @@
 #define PATIENCE (50 * G_TIME_SPAN_MILLISECOND)
 #define MAX_LEFT 16
 
+/* A state change waits this long for a failure: a missing or malformed file, a missing driver and a small model at
+ * fault are found in much less. */
+#define START_PATIENCE (100 * G_TIME_SPAN_MILLISECOND)
+
 static gint n_left; /* atomic: threads that were left to themselves */
 
 struct _GstCityGuessrLoader {
@@ -108,9 +112,12 @@ load (gpointer data)
   wanted = loader->settling = !loader->cancelled;
   g_mutex_unlock (&loader->lock);
 
-  /* The ERROR comes before the stream fails; and who hears that the engine is there, finds it. */
-  if (wanted && engine == NULL)
+  /* A failure is told before the state change or the stream fails by it, and nothing is posted after that, so that
+   * joining this thread waits for nobody; but who hears that the engine is there, finds it. */
+  if (wanted && engine == NULL) {
     post_error (loader, error);
+    post_progress (loader, GST_PROGRESS_TYPE_ERROR, error->message);
+  }
   if (wanted && note)
     post_note (loader, note);
 
@@ -126,8 +133,6 @@ load (gpointer data)
   if (wanted && engine) {
     loader->loaded (loader->element, engine);
     post_progress (loader, GST_PROGRESS_TYPE_COMPLETE, cg_engine_describe (engine));
-  } else if (wanted) {
-    post_progress (loader, GST_PROGRESS_TYPE_ERROR, error->message);
   }
   loader_unref (loader);
   return NULL;
@@ -161,6 +166,20 @@ gst_city_guessr_loader_start (GstElement *element, const gchar *model,
   loader_unref (loader);
   loader_unref (loader);
   return NULL;
+}
+
+gboolean
+gst_city_guessr_loader_fails_at_once (GstCityGuessrLoader *loader)
+{
+  const gint64 deadline = g_get_monotonic_time () + START_PATIENCE;
+  gboolean fails;
+
+  g_mutex_lock (&loader->lock);
+  while (!loader->settled && g_cond_wait_until (&loader->changed, &loader->lock, deadline))
+    ;
+  fails = loader->settled && loader->engine == NULL;
+  g_mutex_unlock (&loader->lock);
+  return fails;
 }
 
 /* Whether one more thread may be left to itself; if so, it counts. */

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from gst import environment, launch, messages, require_element
-from running import Running
 
 MODEL = "model=generated:tiny:1"  # 8 samples to a window, 1.4 s apart, 166 cities
 PROPERTIES = {
@@ -115,29 +114,24 @@ def test_same_file_same_answers(shared_data):
     assert runs[0] == runs[1]
 
 
-def failure(folder: Path, *properties: str) -> str:
-    """What gst-launch-1.0 says of a pipeline that fails. When an error comes while it prerolls, gst-launch-1.0 1.22 now
-    and then (4 % of runs on a busy machine, the same with `identity error-after=1` in our place) says so and then waits
-    for ever: Ctrl-C ends that, and must."""
-    gst_launch = "gst-launch-1.0", "videotestsrc", "num-buffers=1", "!", "cityguessr", *properties, "!", "fakesink"
-    with Running(folder, *gst_launch, CITYGUESSR_MODEL="") as running:
-        running.wait_for("ERROR", lambda: "ERROR: " in running.err.read_text())
-        try:
-            running.process.wait(5)
-        except subprocess.TimeoutExpired:
-            running.interrupt()
-        assert running.process.returncode != 0, running.report()
-        return running.err.read_text()
+def failure(*properties: str) -> str:
+    """What gst-launch-1.0 says of a pipeline that fails at the state change, and so ends by itself. (An error that is
+    posted later, but before its main loop runs, leaves the one of GStreamer 1.22 waiting for ever.)"""
+    words = "gst-launch-1.0", "videotestsrc", "num-buffers=1", "!", "cityguessr", *properties, "!", "fakesink"
+    variables = {**environment(), "CITYGUESSR_MODEL": ""}
+    done = subprocess.run(words, env=variables, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0 and "Failed to set pipeline to PAUSED" in done.stderr, done
+    return done.stderr
 
 
-def test_no_model_says_how_to_set_one(tmp_path):
-    told = failure(tmp_path)
+def test_no_model_says_how_to_set_one():
+    told = failure()
     assert "No model is set" in told and "CITYGUESSR_MODEL" in told and "model" in told, told
 
 
 def test_wrong_model_names_the_file(tmp_path):
-    assert "/no/such/model.safetensors" in failure(tmp_path, "model=/no/such/model.safetensors")
+    assert "/no/such/model.safetensors" in failure("model=/no/such/model.safetensors")
     text = tmp_path / "text.safetensors"
     text.write_text("this is no model file at all")
-    assert str(text) in failure(tmp_path, f"model={text}")
-    assert "no-such-preset" in failure(tmp_path, "model=generated:no-such-preset:1")
+    assert str(text) in failure(f"model={text}")
+    assert "no-such-preset" in failure("model=generated:no-such-preset:1")
