@@ -24,6 +24,7 @@ from .stretches import Placed, Steps
 from .track import Filter, Stability
 
 SECOND = 10**9
+PATIENCE = 600  # seconds: for the element to answer what it holds when its input has ended
 
 
 class EngineError(RuntimeError):
@@ -205,7 +206,11 @@ class _Pipeline:
             self._process.stdin.close()
         except BrokenPipeError:
             pass
-        status = self._process.wait()
+        try:
+            status = self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.end()
+            status = None
         self._errors.seek(0)
         said = self._errors.read().decode(errors="replace").strip()
         self._errors.close()

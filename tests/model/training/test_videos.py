@@ -2,6 +2,7 @@
 """The folder of videos with a CSV: sampling by timestamp, pieces, tracks, trees, splits, and bad files."""
 
 import json
+import os
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cityguessr.datasets import DatasetError, WindowShape, open_dataset
+from cityguessr.datasets.store import fill
 from cityguessr.datasets.videos import Track, read_samples
 from cityguessr.places import Places
 
@@ -142,6 +144,12 @@ def test_preparing_in_processes_gives_the_same(drives):
     many = open_dataset(table(root, lines, cache=str(root / "other")), "validation", SHAPE)
     many.prepare(2)
     assert all(np.array_equal(a.frames, b.frames) for a, b in zip(one, many, strict=True))
+
+
+@pytest.mark.parametrize("work, error", [(os._exit, "a process ended early"), (os.stat, "Bad file descriptor")])
+def test_a_process_that_fails_ends_the_preparing(work, error):
+    with pytest.raises((DatasetError, OSError), match=error):
+        fill(work, [1001, 1002, 1003], 2, "decoding", "video")
 
 
 def test_pieces_of_one_drive(drives):

@@ -11,19 +11,41 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import multiprocessing
 import os
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
+from concurrent import futures
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
 from .base import DatasetError
 
 FORMATS = ("npy", "jpeg")
 JPEG_QUALITY = 95
+
+
+def fill(write: Callable, rows: Sequence, workers: int, doing: str, unit: str) -> None:
+    """Calls @write with each of @rows, in that many processes, under a progress bar. A failure ends it."""
+    if workers < 2 or len(rows) < 2:
+        for row in tqdm(rows, doing, unit=unit, disable=len(rows) < 2):
+            write(row)
+        return
+    # Unlike multiprocessing's pool, this one does not wait for a process that was killed.
+    pool = futures.ProcessPoolExecutor(min(workers, len(rows)), multiprocessing.get_context("spawn"))
+    try:
+        written = [pool.submit(write, row) for row in rows]
+        for each in tqdm(futures.as_completed(written), doing, len(rows), unit=unit):
+            each.result()
+    except BrokenProcessPool:
+        raise DatasetError(f"{doing}: a process ended early, perhaps for want of memory: try fewer workers") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class SampleStore:

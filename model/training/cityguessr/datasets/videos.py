@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import multiprocessing
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,7 +31,6 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from .. import splits
 from ..metrics import mean_location
@@ -51,7 +49,7 @@ from .base import (
     some,
     spans_of,
 )
-from .store import FORMATS, SampleStore
+from .store import FORMATS, SampleStore, fill
 from .tables import Row, read_table
 
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
@@ -181,13 +179,7 @@ class Videos(WindowDataset):
             return
         videos = sorted({row.text("video") for row in self._rows})
         todo = [name for name in videos if self.store.times(self._key(name)) is None]
-        if workers > 1 and len(todo) > 1:
-            with multiprocessing.get_context("spawn").Pool(min(workers, len(todo))) as pool:
-                for _ in tqdm(pool.imap_unordered(self._decode, todo), "decoding", len(todo), unit="video"):
-                    pass
-        else:
-            for name in tqdm(todo, "decoding", unit="video", disable=len(todo) < 2):
-                self._decode(name)
+        fill(self._decode, todo, workers, "decoding", "video")
         self._ready = True
         self._clips, self._firsts, self._tracks = [], [], []
         for row in self._rows:

@@ -25,7 +25,6 @@ import hashlib
 import itertools
 import json
 import math
-import multiprocessing
 import os
 import subprocess
 import tempfile
@@ -35,12 +34,11 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from ..options import one_of, within
 from ..places import Places
 from .base import SCENES, Clip, DatasetError, WindowDataset, WindowShape, require_windows, resize, spans_of
-from .store import FORMATS, SampleStore
+from .store import FORMATS, SampleStore, fill
 
 VARIABLE = "CITYGUESSR_DRAW_WORLD"
 REQUESTS = 64
@@ -261,13 +259,7 @@ class World(WindowDataset):
         if self.store is None:
             return
         todo = [i for i, clip in enumerate(self.clips) if self.store.times(self._key(clip.key)) is None]
-        if workers > 1 and len(todo) > 1:
-            with multiprocessing.get_context("spawn").Pool(min(workers, len(todo))) as pool:
-                for _ in tqdm(pool.imap_unordered(self._draw_drive, todo), "drawing", len(todo), unit="drive"):
-                    pass
-        else:
-            for i in tqdm(todo, "drawing", unit="drive", disable=not todo):
-                self._draw_drive(i)
+        fill(self._draw_drive, todo, workers, "drawing", "drive")
 
     def _draw(self, clip: int, indices: np.ndarray) -> np.ndarray:
         city, seed = self.drives[clip]
