@@ -385,7 +385,7 @@ describe (const Operation *operation, const Layout *a, const Layout *b, const La
       operation->pointer_mode != CUBLASLT_POINTER_MODE_HOST)
     return CUBLAS_STATUS_NOT_SUPPORTED;
   if (cg_fake_settings.strict_c && d->batch > 1 && c->step != d->step)
-    return CUBLAS_STATUS_NOT_SUPPORTED;
+    return (cublasStatus_t)cg_fake_settings.strict_c;
   if (a->type == CUDA_R_16BF && cg_fake_settings.capability < 80)
     return CUBLAS_STATUS_NOT_SUPPORTED;
 

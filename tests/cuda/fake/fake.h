@@ -26,7 +26,7 @@ G_BEGIN_DECLS
  * @fail_at: the n-th call that can fail (from 1) does, with the status that fits it; 0: none
  * @lose_at: the n-th call and every one after it fails with cudaErrorIllegalAddress; 0: none
  * @lose_op_at: the same from the n-th piece of work that a stream does: told by the next wait
- * @strict_c: cuBLASLt refuses a C whose batches lie otherwise than D's, as it may
+ * @strict_c: the cublasStatus_t with which cuBLASLt refuses a C whose batches lie otherwise than D's, as it may; 0: never
  * @seed: which of the libraries' algorithms are fast, as events measure it
  */
 typedef struct {
@@ -34,7 +34,7 @@ typedef struct {
   guint capability;
   gsize memory;
   guint64 fail_at, lose_at, lose_op_at;
-  gboolean strict_c;
+  int strict_c;
   guint seed;
 } CgFakeSettings;
 
