@@ -4,6 +4,10 @@
  */
 #include "batch.h"
 
+#include "graph.h"
+
+#define LOOKS 4096 /* some milliseconds */
+
 /* The graph for so many windows. */
 static unsigned
 size_for (unsigned n)
@@ -17,12 +21,20 @@ size_for (unsigned n)
 
 /* ---- capture ---- */
 
-/* Everything for @n windows, a power of two, on the stream. */
+/* A graph that is being made: for @windows, a power of two. */
+typedef struct {
+  CgCudaBatches *batches;
+  unsigned windows;
+} Recording;
+
+/* Everything, on the stream. */
 static bool
-record (CgCudaBatches *b, unsigned n, CgCudaError *error)
+record (void *data, CgCudaError *error)
 {
+  const Recording *recording = data;
+  const CgCudaBatches *b = recording->batches;
   CgCudaNetwork *network = b->network;
-  const unsigned chunk = n < network->chunk ? n : network->chunk;
+  const unsigned n = recording->windows, chunk = n < network->chunk ? n : network->chunk;
   const size_t bytes = (size_t)n * network->geometry.frames * sizeof *b->pointers;
 
   if (!cg_cuda_check (cudaMemcpyAsync (network->samples, b->pointers, bytes, cudaMemcpyHostToDevice,
@@ -33,39 +45,6 @@ record (CgCudaBatches *b, unsigned n, CgCudaError *error)
     if (!cg_cuda_network_run (network, first, chunk, NULL, error))
       return false;
   return cg_cuda_answers_run (b->answers, n, error);
-}
-
-static bool
-capture_once (CgCudaBatches *b, unsigned i, CgCudaError *error)
-{
-  const cudaStream_t stream = b->network->device->stream;
-  cudaGraph_t graph = NULL;
-  bool done;
-
-  /* Of this thread alone: others, of other elements too, may allocate meanwhile. */
-  if (!cg_cuda_check (cudaStreamBeginCapture (stream, cudaStreamCaptureModeThreadLocal),
-                      "begin a graph", error))
-    return false;
-  done = record (b, 1u << i, error);
-  done =
-      cg_cuda_check (cudaStreamEndCapture (stream, &graph), "end a graph", done ? error : NULL) &&
-      done;
-  done =
-      done && cg_cuda_check (cudaGraphInstantiate (&b->graphs[i], graph, 0), "make a graph", error);
-  if (graph)
-    cudaGraphDestroy (graph);
-  return done;
-}
-
-/* A library that loads code when it is first used may not do so during a capture: then all is run once before. */
-static bool
-capture (CgCudaBatches *b, unsigned i, CgCudaError *error)
-{
-  if (capture_once (b, i, error))
-    return true;
-  return error->status == CG_CUDA_COMPUTE && record (b, 1u << i, error) &&
-         cg_cuda_check (cudaStreamSynchronize (b->network->device->stream), "compute", error) &&
-         capture_once (b, i, error);
 }
 
 bool
@@ -85,9 +64,11 @@ cg_cuda_batches_open (CgCudaBatches *b, CgCudaNetwork *network, CgCudaAnswers *a
     return false;
   for (size_t i = 0; i < n; i++)
     b->pointers[i] = any->pixels;
-  for (unsigned i = 0; i < CG_CUDA_SIZES; i++)
-    if (!capture (b, i, error))
+  for (unsigned i = 0; i < CG_CUDA_SIZES; i++) {
+    b->graphs[i] = cg_cuda_graph_new (network->device, record, &(Recording){ b, 1u << i }, error);
+    if (!b->graphs[i])
       return false;
+  }
   return true;
 }
 
@@ -106,43 +87,70 @@ cg_cuda_batches_close (CgCudaBatches *b)
 
 /* ---- runs ---- */
 
-/* Behind whatever still fills the samples, the graph. */
+/* The graph for @n windows will work on these, behind whatever still fills them. */
 static bool
-launch (CgCudaBatches *b, CgCudaSample *const *samples, unsigned n, CgCudaError *error)
+gather (CgCudaBatches *b, CgCudaSample *const *samples, unsigned n, CgCudaError *error)
 {
   const unsigned frames = b->network->geometry.frames, size = size_for (n);
-  const cudaStream_t stream = b->network->device->stream;
 
   for (unsigned i = 0; i < n * frames; i++) {
     b->pointers[i] = samples[i]->pixels;
-    if (samples[i]->pending && !cg_cuda_check (cudaStreamWaitEvent (stream, samples[i]->ready, 0),
-                                               "wait for a picture", error))
+    if (samples[i]->pending &&
+        !cg_cuda_check (cudaStreamWaitEvent (b->network->device->stream, samples[i]->ready, 0),
+                        "wait for a picture", error))
       return false;
   }
   for (unsigned i = n * frames; i < (1u << size) * frames; i++)
     b->pointers[i] = samples[i % frames]->pixels;
-  return cg_cuda_check (cudaGraphLaunch (b->graphs[size], stream), "compute", error);
+  return true;
+}
+
+static bool
+launch (CgCudaBatches *b, unsigned n, CgCudaError *error)
+{
+  return cg_cuda_check (cudaGraphLaunch (b->graphs[size_for (n)], b->network->device->stream),
+                        "compute", error);
+}
+
+/* What was gathered is computed: nothing fills these any more. */
+static void
+settle (const CgCudaBatches *b, CgCudaSample *const *samples, unsigned n)
+{
+  for (unsigned i = 0; i < n * b->network->geometry.frames; i++)
+    samples[i]->pending = false;
+}
+
+/* Waking a thread costs a tenth of what a single window takes: at first it looks itself. */
+static bool
+wait (cudaEvent_t event, CgCudaError *error)
+{
+  cudaError_t code = cudaErrorNotReady;
+
+  for (unsigned i = 0; i < LOOKS && code == cudaErrorNotReady; i++)
+    code = cudaEventQuery (event);
+  cudaGetLastError (); /* "not ready" is remembered as the thread's last error */
+  if (code == cudaErrorNotReady)
+    code = cudaEventSynchronize (event);
+  return cg_cuda_check (code, "compute", error);
 }
 
 bool
 cg_cuda_batches_run (CgCudaBatches *b, CgCudaSample *const *samples, unsigned n,
                      CgOutputs *const *outputs, CgCudaError *error)
 {
-  const unsigned frames = b->network->geometry.frames;
-
-  if (!launch (b, samples, n, error) ||
+  if (!gather (b, samples, n, error) || !launch (b, n, error) ||
       !cg_cuda_check (cudaEventRecord (b->finished, b->network->device->stream), "compute",
                       error) ||
-      !cg_cuda_check (cudaEventSynchronize (b->finished), "compute", error))
+      !wait (b->finished, error))
     return false;
-  for (unsigned i = 0; i < n * frames; i++)
-    samples[i]->pending = false;
+  settle (b, samples, n);
   for (unsigned i = 0; i < n; i++)
     if (!cg_cuda_answers_take (b->answers, 1u << size_for (n), i, outputs[i], error))
       return false;
   return true;
 }
 
+/* Without the host's own part: the device waits for it before the clock starts. */
 static bool
 time_one (CgCudaBatches *b, CgCudaSample *const *samples, unsigned n, cudaEvent_t start,
           cudaEvent_t end, float *microseconds, CgCudaError *error)
@@ -150,12 +158,14 @@ time_one (CgCudaBatches *b, CgCudaSample *const *samples, unsigned n, cudaEvent_
   const cudaStream_t stream = b->network->device->stream;
   float milliseconds = 0;
 
-  if (!cg_cuda_check (cudaEventRecord (start, stream), "time a batch", error) ||
-      !launch (b, samples, n, error) ||
+  if (!gather (b, samples, n, error) ||
+      !cg_cuda_check (cudaEventRecord (start, stream), "time a batch", error) ||
+      !launch (b, n, error) ||
       !cg_cuda_check (cudaEventRecord (end, stream), "time a batch", error) ||
       !cg_cuda_check (cudaEventSynchronize (end), "time a batch", error) ||
       !cg_cuda_check (cudaEventElapsedTime (&milliseconds, start, end), "time a batch", error))
     return false;
+  settle (b, samples, n);
   *microseconds = 1000 * milliseconds;
   return true;
 }

@@ -9,7 +9,7 @@
 #include "frames.h"
 
 /** CgCudaBatches: @pointers: pinned, [CG_CUDA_MAX_BATCH][frames]: what the graphs begin with
- * @finished: recorded behind a launch; a thread that waits for it sleeps */
+ * @finished: recorded behind a launch; a thread that waits for it looks often, and then sleeps */
 typedef struct {
   CgCudaNetwork *network;
   CgCudaAnswers *answers;

@@ -48,6 +48,9 @@ is_sticky (cudaError_t code)
   case cudaErrorInvalidPc:
   case cudaErrorLaunchFailure:
   case cudaErrorExternalDevice:
+  case cudaErrorContained:
+  case cudaErrorTensorMemoryLeak:
+  case cudaErrorMpsClientTerminated:
   case cudaErrorUnknown:
     return true;
   default:
@@ -73,7 +76,7 @@ cg_cuda_check (cudaError_t code, const char *what, CgCudaError *error)
                        cudaGetErrorString (code));
 }
 
-/* A library's error has often one of CUDA behind it, which says more. */
+/* A library has a CUDA runtime of its own inside. What is behind its error is in ours only if ours has met it, too. */
 static bool
 fail_library (const char *library, bool memory, const char *what, const char *reason,
               CgCudaError *error)
@@ -84,6 +87,16 @@ fail_library (const char *library, bool memory, const char *what, const char *re
     return cg_cuda_check (behind, what, error);
   return cg_cuda_fail (error, memory ? CG_CUDA_MEMORY : CG_CUDA_COMPUTE, "%s could not %s: %s",
                        library, what, reason);
+}
+
+const char *
+cg_cuda_dnn_reason (cudnnStatus_t code, char *text, size_t size)
+{
+  char last[160] = "";
+
+  cudnnGetLastErrorString (last, sizeof last);
+  snprintf (text, size, "%s%s%s", cudnnGetErrorString (code), *last ? ": " : "", last);
+  return text;
 }
 
 bool
@@ -97,8 +110,13 @@ cg_cuda_check_lt (cublasStatus_t code, const char *what, CgCudaError *error)
 bool
 cg_cuda_check_dnn (cudnnStatus_t code, const char *what, CgCudaError *error)
 {
-  return code == CUDNN_STATUS_SUCCESS || fail_library ("cuDNN", code == CUDNN_STATUS_ALLOC_FAILED,
-                                                       what, cudnnGetErrorString (code), error);
+  const bool memory = code == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
+                      code == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED;
+  char reason[192];
+
+  return code == CUDNN_STATUS_SUCCESS ||
+         fail_library ("cuDNN", memory, what, cg_cuda_dnn_reason (code, reason, sizeof reason),
+                       error);
 }
 
 /* ---- the driver's context stack, which the runtime has no words for ---- */
@@ -193,9 +211,13 @@ cg_cuda_device_fetch (const CgCudaDevice *device, void *to, const void *from, vo
                       size_t bytes, cudaStream_t stream, CgCudaError *error)
 {
   /* The driver's errors have the runtime's numbers. */
-  return cg_cuda_check ((cudaError_t)driver.copy ((uintptr_t)to, device->context, (uintptr_t)from,
-                                                  context, bytes, stream),
-                        "copy a picture", error);
+  const cudaError_t code = (cudaError_t)driver.copy ((uintptr_t)to, device->context,
+                                                     (uintptr_t)from, context, bytes, stream);
+
+  /* The other context: ours was entered. */
+  if (code == cudaErrorContextIsDestroyed || code == cudaErrorDeviceUninitialized)
+    return cg_cuda_fail (error, CG_CUDA_INPUT, "The picture's memory is gone, with its context");
+  return cg_cuda_check (code, "copy a picture", error);
 }
 
 /* ---- finding, opening, closing ---- */

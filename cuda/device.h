@@ -16,7 +16,7 @@
  *              cublasLtMatmulDescCreate, -Destroy, -SetAttribute, cublasLtMatrixLayoutCreate, -Destroy, -SetAttribute,
  *              cublasLtMatmulPreferenceCreate, -Destroy, -SetAttribute, cublasLtMatmulAlgoGetHeuristic,
  *              cublasLtMatmul
- *   cuDNN      cudnnCreate, cudnnDestroy, cudnnSetStream, cudnnGetVersion, cudnnGetErrorString,
+ *   cuDNN      cudnnCreate, cudnnDestroy, cudnnSetStream, cudnnGetVersion, cudnnGetErrorString, cudnnGetLastErrorString,
  *              cudnnBackendCreateDescriptor, -DestroyDescriptor, -SetAttribute, -GetAttribute, -Finalize, -Execute
  *
  * cudaSetDevice() is not among them: a calling thread may have somebody else's context, and cudaSetDevice() would
@@ -95,9 +95,11 @@ bool cg_cuda_fail (CgCudaError *error, CgCudaStatus status, const char *format, 
  * of no use, MEMORY, or COMPUTE. @what: what was tried, as in "CUDA could not @what: ...". */
 bool cg_cuda_check (cudaError_t code, const char *what, CgCudaError *error);
 
-/** cg_cuda_check_lt, cg_cuda_check_dnn: the same for cuBLASLt and cuDNN; a sticky error of CUDA behind theirs is LOST. */
+/** cg_cuda_check_lt, cg_cuda_check_dnn: the same for cuBLASLt and cuDNN. A loss that only they have met is COMPUTE until a
+ * call of CUDA's meets it. cg_cuda_dnn_reason: what cuDNN says of the last error of this thread. Returns: @text. */
 bool cg_cuda_check_lt (cublasStatus_t code, const char *what, CgCudaError *error);
 bool cg_cuda_check_dnn (cudnnStatus_t code, const char *what, CgCudaError *error);
+const char *cg_cuda_dnn_reason (cudnnStatus_t code, char *text, size_t size);
 
 /* ---- types ---- */
 

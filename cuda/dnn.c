@@ -265,6 +265,7 @@ cg_cuda_dnn_build (CgCudaDnn *dnn, unsigned index, CgCudaError *error)
   cudnnBackendDescriptor_t proposals[MAX_PROPOSALS];
   const int64_t n = propose (dnn, proposals);
   int64_t workspace = 0, one = 1;
+  char reason[192];
 
   if (dnn->status == CUDNN_STATUS_SUCCESS && index >= n)
     return cg_cuda_fail (error, CG_CUDA_UNSUPPORTED,
@@ -280,7 +281,7 @@ cg_cuda_dnn_build (CgCudaDnn *dnn, unsigned index, CgCudaError *error)
                                             CUDNN_TYPE_INT64, 1, &one, &workspace);
   if (is_unsupported (dnn->status))
     return cg_cuda_fail (error, CG_CUDA_UNSUPPORTED, "cuDNN cannot compute this here: %s",
-                         cudnnGetErrorString (dnn->status));
+                         cg_cuda_dnn_reason (dnn->status, reason, sizeof reason));
   if (!cg_cuda_check_dnn (dnn->status, "make a plan", error))
     return false;
   if (workspace < 0 || (uint64_t)workspace > dnn->device->workspace_size)

@@ -345,12 +345,12 @@ picture_free (CgCudaEngine *engine, CgFrame *copy)
 
 static bool
 time_put (CgCudaEngine *engine, CgCudaSample *sample, const CgFrame *pictures, unsigned sets,
-          bool apart, unsigned repeats, float *microseconds, CgCudaError *error)
+          bool apart, unsigned row, unsigned repeats, float *microseconds, CgCudaError *error)
 {
   return enter (engine, error) &&
          leave (engine,
-                cg_cuda_sample_time_put (&engine->frames, sample, pictures, sets, apart, repeats,
-                                         microseconds, error),
+                cg_cuda_sample_time_put (&engine->frames, sample, pictures, sets, apart, row,
+                                         repeats, microseconds, error),
                 error);
 }
 

@@ -136,6 +136,7 @@ uploader_empty (CgCudaUploader *uploader)
     cudaFreeHost (uploader->pinned);
   uploader->staged = uploader->scratch = uploader->pinned = NULL;
   uploader->staged_size = uploader->scratch_size = 0;
+  uploader->width = uploader->height = 0;
 }
 
 /* Room for a picture, larger than all before. Nothing of @uploader is under way. */
@@ -295,6 +296,8 @@ static bool
 enqueue (CgCudaFrames *frames, CgCudaUploader *uploader, CgCudaSample *sample, Job *job,
          CgCudaError *error)
 {
+  const unsigned width = job->picture.width, height = job->picture.height;
+  const bool same_size = uploader->width == width && uploader->height == height;
   bool done;
 
   /* The last use of the sample, by another uploader, is over before the next one begins. */
@@ -308,9 +311,11 @@ enqueue (CgCudaFrames *frames, CgCudaUploader *uploader, CgCudaSample *sample, J
                                                cudaMemcpyHostToDevice, uploader->stream),
                               "upload a picture", error);
   done = done && cg_cuda_check (cg_cuda_preprocess (&job->picture, frames->image, uploader->scratch,
-                                                    uploader->scratch_size, sample->pixels,
-                                                    uploader->stream),
+                                                    uploader->scratch_size, same_size,
+                                                    sample->pixels, uploader->stream),
                                 "resize a picture", error);
+  uploader->width = done ? width : 0;
+  uploader->height = done ? height : 0;
   /* Also behind half of the work: the buffers are in use until then. */
   return cg_cuda_check (cudaEventRecord (sample->ready, uploader->stream), "mark a picture",
                         done ? error : NULL) &&
@@ -485,30 +490,34 @@ cg_cuda_frame_copy_free (CgFrame *copy)
   *copy = (CgFrame){ 0 };
 }
 
+/* @row pictures between two looks at the clock. */
 static bool
 time_one (CgCudaFrames *frames, CgCudaUploader *uploader, CgCudaSample *sample,
-          const CgFrame *frame, bool apart, const cudaEvent_t events[2], float *microseconds,
-          CgCudaError *error)
+          const CgFrame *frame, bool apart, unsigned row, const cudaEvent_t events[2],
+          float *microseconds, CgCudaError *error)
 {
   float milliseconds = 0;
   Job job;
 
   if (!prepare (frames, uploader, frame, apart, &job, error) ||
-      !cg_cuda_check (cudaEventRecord (events[0], uploader->stream), "time a picture", error) ||
-      !enqueue (frames, uploader, sample, &job, error) ||
-      !cg_cuda_check (cudaEventRecord (events[1], uploader->stream), "time a picture", error) ||
+      !cg_cuda_check (cudaEventRecord (events[0], uploader->stream), "time a picture", error))
+    return false;
+  for (unsigned i = 0; i < row; i++)
+    if (!enqueue (frames, uploader, sample, &job, error))
+      return false;
+  if (!cg_cuda_check (cudaEventRecord (events[1], uploader->stream), "time a picture", error) ||
       !cg_cuda_check (cudaEventSynchronize (events[1]), "time a picture", error) ||
       !cg_cuda_check (cudaEventElapsedTime (&milliseconds, events[0], events[1]), "time a picture",
                       error))
     return false;
-  *microseconds = 1000 * milliseconds;
+  *microseconds = 1000 * milliseconds / (float)row;
   return true;
 }
 
 bool
 cg_cuda_sample_time_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFrame *pictures,
-                         unsigned sets, bool apart, unsigned repeats, float *microseconds,
-                         CgCudaError *error)
+                         unsigned sets, bool apart, unsigned row, unsigned repeats,
+                         float *microseconds, CgCudaError *error)
 {
   CgCudaUploader *uploader = uploader_take (frames);
   cudaEvent_t events[2] = { NULL, NULL };
@@ -519,8 +528,8 @@ cg_cuda_sample_time_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFra
                           "make an event", error);
   for (unsigned i = 0; i < repeats && done; i++)
     done = check_frame (&pictures[i % sets], error) &&
-           time_one (frames, uploader, sample, &pictures[i % sets], apart, events, &microseconds[i],
-                     error);
+           time_one (frames, uploader, sample, &pictures[i % sets], apart, row, events,
+                     &microseconds[i], error);
   /* The pictures are their owner's again, also after a failure. */
   cudaStreamSynchronize (uploader->stream);
   for (unsigned i = 0; i < 2; i++)
@@ -555,7 +564,8 @@ cg_cuda_frames_open (CgCudaFrames *frames, const CgCudaDevice *device, unsigned 
     if (!cg_cuda_check (
             cudaStreamCreateWithPriority (&uploader->stream, cudaStreamNonBlocking, first),
             "make a stream", error) ||
-        !cg_cuda_check (cudaEventCreateWithFlags (&uploader->done, cudaEventDisableTiming),
+        !cg_cuda_check (cudaEventCreateWithFlags (&uploader->done,
+                                                  cudaEventBlockingSync | cudaEventDisableTiming),
                         "make an event", error))
       return false;
   }

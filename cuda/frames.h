@@ -28,11 +28,14 @@ struct _CgCudaSample {
   struct _CgCudaSample *next; /* in the list of free ones */
 };
 
+/** CgCudaUploader: @done: recorded behind the last use of the buffers
+ * @width, @height: of the pictures whose coefficients are in @scratch; 0: there are none */
 typedef struct {
   cudaStream_t stream;
-  cudaEvent_t done; /* recorded behind the last use of the buffers */
+  cudaEvent_t done;
   uint8_t *pinned, *staged, *scratch;
   size_t staged_size, scratch_size;
+  unsigned width, height;
   bool busy; /* CgCudaFrames.lock */
 } CgCudaUploader;
 
@@ -78,8 +81,8 @@ bool cg_cuda_frame_copy (const CgCudaDevice *device, const CgFrame *frame, CgFra
                          CgCudaError *error);
 void cg_cuda_frame_copy_free (CgFrame *copy);
 bool cg_cuda_sample_time_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFrame *pictures,
-                              unsigned sets, bool apart, unsigned repeats, float *microseconds,
-                              CgCudaError *error);
+                              unsigned sets, bool apart, unsigned row, unsigned repeats,
+                              float *microseconds, CgCudaError *error);
 
 /** cg_cuda_sample_fill: @pixels [image][image][3] of host memory as they are, complete when this returns. */
 bool cg_cuda_sample_fill (CgCudaFrames *frames, CgCudaSample *sample, const uint8_t *pixels,

@@ -57,11 +57,13 @@ size_t cg_cuda_preprocess_scratch (unsigned width, unsigned height, unsigned ima
  * (model/cpu): to bytes of R'G'B' pixel by pixel, then Pillow's antialiased bilinear, aspect not kept.
  * The bytes are those of Pillow's arithmetic in every format: cg_preprocess()'s to the bit where that is
  * exact (RGB, GRAY8, and Y'CbCr unless both sides shrink 2.5 to 20 times), within one grey level elsewhere.
- * @scratch: 16-byte aligned; not shared with another call that may run at the same time
+ * @scratch: 16-byte aligned; not shared with another call that may run at the same time. Keeps the coefficients
+ * @same_size: the last call with this @scratch was of such a size, on the same stream: they are taken as they are
  * @scratch_size: of @scratch; less than cg_cuda_preprocess_scratch() is cudaErrorInvalidValue
  * @out: [image][image][3] R, G, B */
 cudaError_t cg_cuda_preprocess (const CgCudaPicture *picture, unsigned image, void *scratch,
-                                size_t scratch_size, uint8_t *out, cudaStream_t stream);
+                                size_t scratch_size, int same_size, uint8_t *out,
+                                cudaStream_t stream);
 
 /** CgCudaPatches: the cut of windows into tokens (CgGeometry).
  * @stride: elements from one row of patches to the next, at least tubelet * patch * patch * 3 */

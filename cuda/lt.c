@@ -95,9 +95,14 @@ set_preference (cublasLtMatmulPreference_t preference, const CgCudaLtShape *shap
   };
   const uint64_t bytes = workspace;
   const uint32_t alignment = shape->alignment;
+  /* Parts of a sum are added in fp32: of the default, some are rounded to the output's type before. */
+  const uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
   cublasStatus_t code = cublasLtMatmulPreferenceSetAttribute (
       preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &bytes, sizeof bytes);
 
+  if (code == CUBLAS_STATUS_SUCCESS)
+    code = cublasLtMatmulPreferenceSetAttribute (
+        preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &reductions, sizeof reductions);
   for (unsigned i = 0; i < 4 && code == CUBLAS_STATUS_SUCCESS; i++)
     code = cublasLtMatmulPreferenceSetAttribute (preference, alignments[i], &alignment,
                                                  sizeof alignment);

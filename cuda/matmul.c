@@ -14,7 +14,7 @@ struct _CgCudaMatmul {
   CgCudaMatmulShape shape;
   CgCudaLt *lt; /* or */
   CgCudaDnn *dnn;
-  bool copies; /* the table into y first, where cuBLASLt can't add one from elsewhere */
+  bool copies; /* LT_COPY */
 };
 
 static bool
@@ -181,15 +181,11 @@ cg_cuda_matmul_new (const CgCudaDevice *device, const CgCudaMatmulShape *shape, 
   }
   matmul->device = device;
   matmul->shape = *shape;
-  if (choice.provider == CG_CUDA_PROVIDER_LT) {
-    matmul->lt = lt_new (device, shape, choice.index, false, error);
-    if (!matmul->lt && shape->epilogue == CG_CUDA_EPILOGUE_TABLE && choice.index == 0 &&
-        error->status == CG_CUDA_UNSUPPORTED) {
-      matmul->copies = true;
-      matmul->lt = lt_new (device, shape, choice.index, true, error);
-    }
-  } else
+  matmul->copies = choice.provider == CG_CUDA_PROVIDER_LT_COPY;
+  if (choice.provider == CG_CUDA_PROVIDER_DNN)
     matmul->dnn = dnn_new (device, shape, choice.index, error);
+  else
+    matmul->lt = lt_new (device, shape, choice.index, matmul->copies, error);
   if (matmul->lt || matmul->dnn)
     return matmul;
   free (matmul);

@@ -33,8 +33,13 @@ typedef struct {
 
 typedef struct _CgCudaMatmul CgCudaMatmul;
 
-/** CgCudaProvider: who computes. Stored in the tuner's cache: numbers keep their meaning. */
-typedef enum { CG_CUDA_PROVIDER_LT = 1, CG_CUDA_PROVIDER_DNN = 2 } CgCudaProvider;
+/** CgCudaProvider: who computes. Stored in the tuner's cache: numbers keep their meaning.
+ * @LT_COPY: cuBLASLt, for a TABLE that it may not take from elsewhere: it is copied into Y first */
+typedef enum {
+  CG_CUDA_PROVIDER_LT = 1,
+  CG_CUDA_PROVIDER_DNN = 2,
+  CG_CUDA_PROVIDER_LT_COPY = 3,
+} CgCudaProvider;
 
 /** CgCudaChoice: one way to compute a shape.
  * @index: the proposal of the provider, from 0 */

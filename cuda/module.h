@@ -15,7 +15,7 @@
 #include "model/network.h"
 
 /** Raised with any change to what is declared here, to CgFrame, CgFolded or CgOutputs. */
-#define CG_CUDA_MODULE_ABI 2
+#define CG_CUDA_MODULE_ABI 3
 #define CG_CUDA_MODULE_SYMBOL "cg_cuda_module"
 
 /** The most windows of one run. */
@@ -89,7 +89,8 @@ typedef struct _CgCudaSample CgCudaSample;
  *   the place of the engine's thread
  * @picture_new, @picture_free: @copy of @frame, which is in system memory, in memory of the engine's context
  * @time_put: what sample_put() of @sets @pictures in device memory in turn takes on the device, in microseconds, for
- *   each of @repeats. @apart: as if they lay in another context
+ *   each of @repeats. @apart: as if they lay in another context. @row: so many of each one behind the other, of which this
+ *   is the mean: a single one takes the device about as long as the host takes to hand it over
  */
 typedef struct _CgCudaModule {
   unsigned abi;
@@ -111,7 +112,7 @@ typedef struct _CgCudaModule {
                        CgCudaError *error);
   void (*picture_free) (CgCudaEngine *engine, CgFrame *copy);
   bool (*time_put) (CgCudaEngine *engine, CgCudaSample *sample, const CgFrame *pictures,
-                    unsigned sets, bool apart, unsigned repeats, float *microseconds,
+                    unsigned sets, bool apart, unsigned row, unsigned repeats, float *microseconds,
                     CgCudaError *error);
 } CgCudaModule;
 

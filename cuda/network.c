@@ -55,19 +55,28 @@ choose_matmul (CgCudaTuner *tuner, MatmulTrial *trial, CgCudaMatmul **plan, CgCu
   static const char *const epilogues[] = { "store", "gelu", "add", "table" };
   const CgCudaMatmulShape *s = &trial->shape;
   char name[128];
+  const bool table = s->epilogue == CG_CUDA_EPILOGUE_TABLE;
   CgCudaCandidates candidates = {
     .name = name,
-    .providers = { { CG_CUDA_PROVIDER_LT, LT_PROPOSALS }, { CG_CUDA_PROVIDER_DNN, DNN_PROPOSALS } },
     /* Where cuBLASLt has the whole epilogue too, cuDNN is not worth the time of its compiler. */
-    .last_resort = s->epilogue == CG_CUDA_EPILOGUE_STORE || s->epilogue == CG_CUDA_EPILOGUE_TABLE,
+    .last_resort = table || s->epilogue == CG_CUDA_EPILOGUE_STORE,
     .make = make_matmul,
     .run = run_matmul,
     .free = free_matmul,
     .data = trial
   };
+  unsigned n = 0;
 
-  if (s->type == CG_CUDA_FP32) /* cuDNN would take TF32 */
-    candidates.providers[1].provider = 0;
+  candidates.providers[n].provider = CG_CUDA_PROVIDER_LT;
+  candidates.providers[n++].proposals = LT_PROPOSALS;
+  if (table) {
+    candidates.providers[n].provider = CG_CUDA_PROVIDER_LT_COPY;
+    candidates.providers[n++].proposals = LT_PROPOSALS;
+  }
+  if (s->type != CG_CUDA_FP32) { /* cuDNN would take TF32 */
+    candidates.providers[n].provider = CG_CUDA_PROVIDER_DNN;
+    candidates.providers[n].proposals = DNN_PROPOSALS;
+  }
   snprintf (name, sizeof name, "matmul %s %s %ux%u %u->%u", cg_cuda_type_name (s->type),
             epilogues[s->epilogue], s->batch, s->rows, s->inputs, s->outputs);
   *plan = cg_cuda_tuner_choose (tuner, &candidates, error);

@@ -11,11 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "graph.h"
+
 #define MAX_FILE ((off_t)1 << 20)
 #define MAX_LINE 512
-#define WARM_UPS 2
+#define MOST_ENTRANTS 32
 #define ROUNDS 3
-#define RUNS 5
+#define RUNS 6
 
 struct _CgCudaTuner {
   const CgCudaDevice *device;
@@ -79,7 +81,7 @@ recall (const CgCudaTuner *tuner, const char *name, CgCudaChoice *choice)
 
     if (strncmp (line, start, (size_t)length) == 0 &&
         sscanf (line + length, "%1u %2u%c", &provider, &index, &end) == 3 && end == '\n' &&
-        (provider == CG_CUDA_PROVIDER_LT || provider == CG_CUDA_PROVIDER_DNN)) {
+        provider >= CG_CUDA_PROVIDER_LT && provider <= CG_CUDA_PROVIDER_LT_COPY) {
       *choice = (CgCudaChoice){ (CgCudaProvider)provider, index };
       found = true;
     }
@@ -130,35 +132,80 @@ cg_cuda_tuner_save (CgCudaTuner *tuner)
 
 /* ---- timing ---- */
 
-/* The shortest of some rounds, in milliseconds for one run. */
+/* A plan that can be had; while it is timed, as a graph of RUNS runs. */
+typedef struct {
+  const CgCudaCandidates *of;
+  void *plan;
+  CgCudaChoice choice;
+  cudaGraphExec_t graph;
+  float milliseconds; /* of the fastest round */
+} Entrant;
+
+static void
+entrant_clear (Entrant *entrant)
+{
+  if (entrant->graph)
+    cudaGraphExecDestroy (entrant->graph);
+  if (entrant->plan)
+    entrant->of->free (entrant->plan);
+  *entrant = (Entrant){ 0 };
+}
+
+/* A CgCudaWork. */
 static bool
-measure (const CgCudaTuner *tuner, const CgCudaCandidates *c, void *plan, float *milliseconds,
-         CgCudaError *error)
+run_often (void *data, CgCudaError *error)
+{
+  const Entrant *entrant = data;
+
+  for (unsigned i = 0; i < RUNS; i++)
+    if (!entrant->of->run (entrant->of->data, entrant->plan, error))
+      return false;
+  return true;
+}
+
+static bool
+run_graph (const CgCudaTuner *tuner, const Entrant *entrant, CgCudaError *error)
 {
   const cudaStream_t stream = tuner->device->stream;
-  cudaEvent_t start = NULL, end = NULL;
-  bool done =
-      cg_cuda_check (cudaEventCreateWithFlags (&start, cudaEventDefault), "make an event", error) &&
-      cg_cuda_check (cudaEventCreateWithFlags (&end, cudaEventDefault), "make an event", error);
 
-  for (unsigned i = 0; i < WARM_UPS && done; i++)
-    done = c->run (c->data, plan, error);
-  for (unsigned round = 0; round < ROUNDS && done; round++) {
-    float time = 0;
+  return cg_cuda_check (cudaGraphLaunch (entrant->graph, stream), "try a plan", error) &&
+         cg_cuda_check (cudaStreamSynchronize (stream), "try a plan", error);
+}
 
-    done = cg_cuda_check (cudaEventRecord (start, stream), "time a plan", error);
-    for (unsigned i = 0; i < RUNS && done; i++)
-      done = c->run (c->data, plan, error);
-    done = done && cg_cuda_check (cudaEventRecord (end, stream), "time a plan", error) &&
-           cg_cuda_check (cudaEventSynchronize (end), "time a plan", error) &&
-           cg_cuda_check (cudaEventElapsedTime (&time, start, end), "time a plan", error);
-    if (done && (round == 0 || time / RUNS < *milliseconds))
-      *milliseconds = time / RUNS;
-  }
-  if (start)
-    cudaEventDestroy (start);
-  if (end)
-    cudaEventDestroy (end);
+static bool
+time_round (const CgCudaTuner *tuner, Entrant *entrant, const cudaEvent_t events[2],
+            CgCudaError *error)
+{
+  const cudaStream_t stream = tuner->device->stream;
+  float time = 0;
+
+  if (!cg_cuda_check (cudaEventRecord (events[0], stream), "time a plan", error) ||
+      !cg_cuda_check (cudaGraphLaunch (entrant->graph, stream), "time a plan", error) ||
+      !cg_cuda_check (cudaEventRecord (events[1], stream), "time a plan", error) ||
+      !cg_cuda_check (cudaEventSynchronize (events[1]), "time a plan", error) ||
+      !cg_cuda_check (cudaEventElapsedTime (&time, events[0], events[1]), "time a plan", error))
+    return false;
+  if (entrant->milliseconds == 0 || time < entrant->milliseconds)
+    entrant->milliseconds = time;
+  return true;
+}
+
+/* In turns, so that clocks, which rise under load and fall while a library compiles, meet all alike. */
+static bool
+time_all (const CgCudaTuner *tuner, Entrant *entrants, unsigned n, CgCudaError *error)
+{
+  cudaEvent_t events[2] = { NULL, NULL };
+  bool done = true;
+
+  for (unsigned i = 0; i < 2 && done; i++)
+    done = cg_cuda_check (cudaEventCreateWithFlags (&events[i], cudaEventDefault), "make an event",
+                          error);
+  for (unsigned round = 0; round < ROUNDS && done; round++)
+    for (unsigned i = 0; i < n && done; i++)
+      done = time_round (tuner, &entrants[i], events, error);
+  for (unsigned i = 0; i < 2; i++)
+    if (events[i])
+      cudaEventDestroy (events[i]);
   return done;
 }
 
@@ -169,64 +216,69 @@ is_hopeless (const CgCudaError *error)
   return error->status == CG_CUDA_LOST || error->status == CG_CUDA_MEMORY;
 }
 
-/* What is the best so far. */
-typedef struct {
-  void *plan;
-  CgCudaChoice choice;
-  float time;
-} Best;
-
-/* Tries one proposal. Returns: false if nothing else is worth trying: the first one that can be had, when nothing is
- * timed, or no hope. */
+/* Fills @entrant with one proposal, if it can be had; and where it is to be timed, recorded and run once. */
 static bool
-try (CgCudaTuner *tuner, const CgCudaCandidates *c, CgCudaChoice choice, Best *best,
-     CgCudaError *error)
+enter (CgCudaTuner *tuner, const CgCudaCandidates *c, CgCudaChoice choice, Entrant *entrant,
+       CgCudaError *error)
 {
-  Best here = { NULL, choice, 0 };
-
   error->status = CG_CUDA_OK;
-  here.plan = c->make (c->data, choice, error);
-  if (here.plan && !tuner->times) {
-    *best = here;
-    return false;
-  }
-  if (here.plan && measure (tuner, c, here.plan, &here.time, error) &&
-      (!best->plan || here.time < best->time)) {
-    const Best worse = *best;
+  *entrant = (Entrant){ .of = c, .choice = choice };
+  entrant->plan = c->make (c->data, choice, error);
+  if (entrant->plan && tuner->times)
+    entrant->graph = cg_cuda_graph_new (tuner->device, run_often, entrant, error);
+  if (entrant->plan && (!tuner->times || (entrant->graph && run_graph (tuner, entrant, error))))
+    return true;
+  entrant_clear (entrant);
+  return false;
+}
 
-    *best = here;
-    here = worse;
-  }
-  if (here.plan)
-    c->free (here.plan);
-  return !is_hopeless (error);
+/* Fills @entrants with all proposals that can be had, or with the first if nothing is timed. Returns: their number. */
+static unsigned
+gather (CgCudaTuner *tuner, const CgCudaCandidates *c, Entrant *entrants, CgCudaError *error)
+{
+  unsigned n = 0;
+
+  for (unsigned p = 0; c->providers[p].provider && !(p > 0 && c->last_resort && n > 0); p++)
+    for (unsigned i = 0; i < c->providers[p].proposals && n < MOST_ENTRANTS; i++) {
+      const CgCudaChoice choice = { c->providers[p].provider, i };
+
+      n += enter (tuner, c, choice, &entrants[n], error);
+      if ((n > 0 && !tuner->times) || is_hopeless (error))
+        return n;
+    }
+  return n;
 }
 
 void *
 cg_cuda_tuner_choose (CgCudaTuner *tuner, const CgCudaCandidates *c, CgCudaError *error)
 {
   CgCudaError failure = { .status = CG_CUDA_OK };
-  Best best = { NULL, { 0 }, 0 };
-  bool go_on = true;
+  Entrant entrants[MOST_ENTRANTS];
+  CgCudaChoice choice;
+  void *plan = NULL;
+  unsigned n, best = 0;
 
-  if (tuner->times && recall (tuner, c->name, &best.choice)) {
-    best.plan = c->make (c->data, best.choice, &failure);
-    if (best.plan)
-      return best.plan;
+  if (tuner->times && recall (tuner, c->name, &choice)) {
+    plan = c->make (c->data, choice, &failure);
+    if (plan)
+      return plan;
   }
-  for (unsigned p = 0; c->providers[p].provider && go_on; p++)
-    for (unsigned i = 0; i < c->providers[p].proposals && go_on; i++)
-      if (!(p > 0 && c->last_resort && best.plan))
-        go_on = try (tuner, c, (CgCudaChoice){ c->providers[p].provider, i }, &best, &failure);
-  if (is_hopeless (&failure) && best.plan) {
-    c->free (best.plan);
-    best.plan = NULL;
+  n = gather (tuner, c, entrants, &failure);
+  if (n > 0 && !is_hopeless (&failure) &&
+      (!tuner->times || time_all (tuner, entrants, n, &failure))) {
+    for (unsigned i = 1; i < n; i++)
+      if (entrants[i].milliseconds < entrants[best].milliseconds)
+        best = i;
+    plan = entrants[best].plan;
+    entrants[best].plan = NULL;
+    if (tuner->times)
+      remember (tuner, c->name, entrants[best].choice);
   }
-  if (!best.plan)
+  for (unsigned i = 0; i < n; i++)
+    entrant_clear (&entrants[i]);
+  if (!plan)
     *error = failure;
-  else if (tuner->times)
-    remember (tuner, c->name, best.choice);
-  return best.plan;
+  return plan;
 }
 
 /* ---- life ---- */

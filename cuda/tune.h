@@ -14,7 +14,7 @@ typedef struct _CgCudaTuner CgCudaTuner;
 /** CgCudaCandidates: a shape, as the tuner sees it.
  * @name: the shape in words: the key in the file, no tab and no newline
  * @providers: in the order in which they are tried, and how many proposals of each; ended by 0
- * @last_resort: the second provider is only asked if the first can't
+ * @last_resort: a provider is only asked if those before it can't
  * @make: a plan as @choice says, or NULL with @error filled; UNSUPPORTED if there is no such proposal
  * @run: the plan once, on the device's stream
  * @free: a plan that is not wanted */
@@ -23,7 +23,7 @@ typedef struct {
   struct {
     CgCudaProvider provider;
     unsigned proposals;
-  } providers[3];
+  } providers[4];
   bool last_resort;
   void *(*make) (void *data, CgCudaChoice choice, CgCudaError *error);
   bool (*run) (void *data, void *plan, CgCudaError *error);
@@ -36,7 +36,8 @@ typedef struct {
 CgCudaTuner *cg_cuda_tuner_new (const CgCudaDevice *device, const char *cache, bool times);
 void cg_cuda_tuner_free (CgCudaTuner *tuner);
 
-/** cg_cuda_tuner_choose: the best plan for @candidates: as the file remembers, or by timing all. NULL with the last
+/** cg_cuda_tuner_choose: the best plan for @candidates: as the file remembers, or by timing all, in turns and as graphs,
+ * as they are run later: without what it costs the host to launch them, and at the same clocks. NULL with the last
  * provider's error if there is none. */
 void *cg_cuda_tuner_choose (CgCudaTuner *tuner, const CgCudaCandidates *candidates,
                             CgCudaError *error);

@@ -295,13 +295,13 @@ cg_cuda_picture_free (gpointer data, CgFrame *copy)
 
 gboolean
 cg_cuda_time_put (gpointer data, gpointer sample, const CgFrame *pictures, guint sets,
-                  gboolean apart, guint repeats, float *microseconds, GError **error)
+                  gboolean apart, guint row, guint repeats, float *microseconds, GError **error)
 {
   const Cuda *self = data;
   CgCudaError failure = { 0 };
 
-  return self->module->time_put (self->engine, sample, pictures, sets, apart, repeats, microseconds,
-                                 &failure) ||
+  return self->module->time_put (self->engine, sample, pictures, sets, apart, row, repeats,
+                                 microseconds, &failure) ||
          translate (&failure, error);
 }
 

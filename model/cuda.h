@@ -32,9 +32,10 @@ gboolean cg_cuda_picture_new (gpointer backend, const CgFrame *frame, CgFrame *c
                               GError **error);
 void cg_cuda_picture_free (gpointer backend, CgFrame *copy);
 
-/** cg_cuda_time_put: @pictures [sets] in the GPU's memory; fills @microseconds [repeats]. */
+/** cg_cuda_time_put: see CgCudaModule.time_put: @pictures [sets] in the GPU's memory; fills @microseconds [repeats]. */
 gboolean cg_cuda_time_put (gpointer backend, gpointer sample, const CgFrame *pictures, guint sets,
-                           gboolean apart, guint repeats, float *microseconds, GError **error);
+                           gboolean apart, guint row, guint repeats, float *microseconds,
+                           GError **error);
 
 /** cg_cuda_use_module: for tests: @module from now on, instead of the module's file; NULL: the file again. Engines that
  * run keep theirs. */

@@ -212,20 +212,39 @@ add_picture (CudaBench *b, const char *from)
   set_times (entry, b->microseconds, b->repeats, 1, "us");
 }
 
+/* Pictures in the GPU's memory: one at a time; one behind the other, as many streams give them; and as if they lay in
+ * another context. */
+static gboolean
+measure_device_pictures (CudaBench *b, GError **error)
+{
+  static const struct {
+    const char *name;
+    gboolean apart;
+    guint row;
+  } ways[] = { { "device", FALSE, 1 },
+               { "device-in-a-row", FALSE, 20 },
+               { "device-apart", TRUE, 1 } };
+  gpointer sample = b->samples->pdata[0];
+
+  for (guint i = 0; i < G_N_ELEMENTS (ways); i++) {
+    if (!cg_cuda_time_put (b->backend, sample, b->device, SETS, ways[i].apart, ways[i].row,
+                           b->repeats / 10, b->microseconds, error) ||
+        !cg_cuda_time_put (b->backend, sample, b->device, SETS, ways[i].apart, ways[i].row,
+                           b->repeats, b->microseconds, error))
+      return FALSE;
+    add_picture (b, ways[i].name);
+  }
+  return TRUE;
+}
+
 static gboolean
 measure_pictures (CudaBench *b, GError **error)
 {
   const CgBackend *cuda = cg_backend_cuda ();
   gpointer sample = b->samples->pdata[0];
 
-  for (guint apart = 0; apart < 2; apart++) {
-    if (!cg_cuda_time_put (b->backend, sample, b->device, SETS, apart != 0, b->repeats / 10,
-                           b->microseconds, error) ||
-        !cg_cuda_time_put (b->backend, sample, b->device, SETS, apart != 0, b->repeats,
-                           b->microseconds, error))
-      return FALSE;
-    add_picture (b, apart ? "device-apart" : "device");
-  }
+  if (!measure_device_pictures (b, error))
+    return FALSE;
   for (guint i = 0; i < b->repeats + b->repeats / 10; i++) {
     const gint64 start = g_get_monotonic_time ();
     if (!cuda->sample_put (b->backend, sample, &b->system[i % SETS], error))
@@ -393,16 +412,38 @@ precision_from_name (const char *name)
                                       : CG_PRECISION_AUTO;
 }
 
+/* All networks in all precisions, into @root. */
+static gboolean
+measure_all (const BenchOptions *options, const BenchCudaScale *scale, JsonObject *root,
+             GError **error)
+{
+  static const char *const usual[] = { "auto", NULL };
+  const char *const *precisions =
+      options->precisions ? (const char *const *)options->precisions : usual;
+
+  for (char **geometry = options->geometries; *geometry; geometry++)
+    for (const char *const *precision = precisions; *precision; precision++) {
+      CudaBench bench = { .options = options,
+                          .geometry = *geometry,
+                          .scale = scale,
+                          .repeats = (guint)options->rounds,
+                          .root = root };
+      if (!measure (&bench, precision_from_name (*precision), error)) {
+        g_prefix_error (error, "%s: ", *geometry);
+        return FALSE;
+      }
+    }
+  return TRUE;
+}
+
 int
 cg_bench_cuda (const BenchOptions *options, const BenchCudaScale *scale)
 {
   static const char *const lists[] = { "results", "pictures", "end_to_end", "live", "errors" };
-  static const char *const usual[] = { "auto", NULL };
-  const char *const *precisions =
-      options->precisions ? (const char *const *)options->precisions : usual;
   g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
   g_autoptr (GError) error = NULL;
   JsonObject *root = json_object_new ();
+  gboolean done;
 
   json_node_take_object (node, root);
   if (!cg_cuda_probe (&error)) {
@@ -411,19 +452,13 @@ cg_bench_cuda (const BenchOptions *options, const BenchCudaScale *scale)
   }
   for (guint i = 0; i < G_N_ELEMENTS (lists); i++)
     json_object_set_array_member (root, lists[i], json_array_new ());
-  for (char **geometry = options->geometries; *geometry; geometry++)
-    for (const char *const *precision = precisions; *precision; precision++) {
-      CudaBench bench = { .options = options,
-                          .geometry = *geometry,
-                          .scale = scale,
-                          .repeats = (guint)options->rounds,
-                          .root = root };
-      if (!measure (&bench, precision_from_name (*precision), &error)) {
-        fprintf (stderr, "%s: %s: %s\n", g_get_prgname (), *geometry, error->message);
-        return EXIT_FAILURE;
-      }
-    }
+  done = measure_all (options, scale, root, &error);
+  if (!done) {
+    fprintf (stderr, "%s: %s\n", g_get_prgname (), error->message);
+    json_object_set_string_member (root, "error", error->message);
+  }
 
+  /* What was measured before a failure is worth as much. */
   if (options->json) {
     g_autofree char *text = json_to_string (node, TRUE);
     g_print ("%s\n", text);
@@ -432,5 +467,5 @@ cg_bench_cuda (const BenchOptions *options, const BenchCudaScale *scale)
       json_array_foreach_element (json_object_get_array_member (root, lists[i]), print_entry,
                                   (gpointer)lists[i]);
   }
-  return EXIT_SUCCESS;
+  return done ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -18,8 +18,9 @@ __launch_bounds__ (THREADS)
 
   if (column >= columns)
     return;
+  const Pack<float, N> none = {}, shared = bias != NULL ? load_pack<N> (bias + column) : none;
   for (int e = 0; e < N; e++)
-    add[e] = bias != NULL ? bias[column + e] : 0;
+    add[e] = shared.element[e];
   for (size_t row = blockIdx.y; row < rows; row += gridDim.y) {
     Pack<T, N> pack = load_pack<N> (h + row * columns + column);
 #pragma unroll

@@ -311,7 +311,7 @@ cg_cuda_preprocess_scratch (unsigned width, unsigned height, unsigned image)
 
 extern "C" cudaError_t
 cg_cuda_preprocess (const CgCudaPicture *picture, unsigned image, void *scratch,
-                    size_t scratch_size, uint8_t *out, cudaStream_t stream)
+                    size_t scratch_size, int same_size, uint8_t *out, cudaStream_t stream)
 {
   if (picture == NULL || scratch == NULL || out == NULL || !is_aligned (scratch, 16) ||
       !size_is_possible (picture->width, picture->height, image) ||
@@ -332,10 +332,12 @@ cg_cuda_preprocess (const CgCudaPicture *picture, unsigned image, void *scratch,
     axis->weight = weight;
     weight += (size_t)image * axis->taps;
   }
-  const cudaError_t result = CG_CUDA_LAUNCH (coefficients, dim3 (blocks_for (image, THREADS), 2),
-                                             dim3 (THREADS), 0, stream, axes[0], axes[1]);
-  if (result != cudaSuccess)
-    return result;
+  if (!same_size) {
+    const cudaError_t result = CG_CUDA_LAUNCH (coefficients, dim3 (blocks_for (image, THREADS), 2),
+                                               dim3 (THREADS), 0, stream, axes[0], axes[1]);
+    if (result != cudaSuccess)
+      return result;
+  }
 
   const Source source = picture_source (picture);
   switch (picture_layout (picture)) {

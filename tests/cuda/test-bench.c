@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "cuda/module.h"
 #include "fake/engine.h"
@@ -37,10 +38,11 @@ expect_entries (JsonObject *root, const char *list, guint n, const char *member)
   }
 }
 
-static void
-test_json (void)
+/* What it prints: (transfer full). @status: (out): as that of the command. */
+static JsonNode *
+run_bench (char **geometries, int *status)
 {
-  char *geometries[] = { (char *)"tiny", NULL }, *precisions[] = { (char *)"fp32", NULL };
+  char *precisions[] = { (char *)"fp32", NULL };
   const BenchOptions options = {
     .geometries = geometries, .precisions = precisions, .batch = 1, .rounds = 2, .json = TRUE
   };
@@ -49,14 +51,27 @@ test_json (void)
 
   printed = g_string_new (NULL);
   before = g_set_print_handler (keep);
-  const int status = cg_bench_cuda (&options, &scale);
+  *status = cg_bench_cuda (&options, &scale);
   g_set_print_handler (before);
-  g_assert_cmpint (status, ==, EXIT_SUCCESS);
-  g_autoptr (JsonNode) node = json_from_string (printed->str, NULL);
+  JsonNode *node = json_from_string (printed->str, NULL);
   g_assert_nonnull (node);
+  g_string_free (printed, TRUE);
+  cg_fake_expect_clean ();
+  return node;
+}
+
+static void
+test_json (void)
+{
+  char *geometries[] = { (char *)"tiny", NULL };
+  int status;
+  g_autoptr (JsonNode) node = run_bench (geometries, &status);
   JsonObject *root = json_node_get_object (node);
+
+  g_assert_cmpint (status, ==, EXIT_SUCCESS);
+  g_assert_false (json_object_has_member (root, "error"));
   expect_entries (root, "results", 1, "windows_per_s");
-  expect_entries (root, "pictures", 3, "median_us");
+  expect_entries (root, "pictures", 4, "median_us");
   expect_entries (root, "end_to_end", 1, "p99_ms");
   expect_entries (root, "live", 1, "share");
   expect_entries (root, "errors", 1, "relative_error");
@@ -65,8 +80,20 @@ test_json (void)
           json_array_get_object_element (json_object_get_array_member (root, "errors"), 0),
           "relative_error"),
       <=, 1e-5);
-  cg_fake_expect_clean ();
-  g_string_free (printed, TRUE);
+}
+
+/* Given a second network that is none, the first one's figures are printed all the same, and the failure is told. */
+static void
+test_failure (void)
+{
+  char *geometries[] = { (char *)"tiny", (char *)"no-such", NULL };
+  int status;
+  g_autoptr (JsonNode) node = run_bench (geometries, &status);
+  JsonObject *root = json_node_get_object (node);
+
+  g_assert_cmpint (status, ==, EXIT_FAILURE);
+  expect_entries (root, "errors", 1, "relative_error");
+  g_assert_nonnull (strstr (json_object_get_string_member (root, "error"), "no-such"));
 }
 
 int
@@ -76,5 +103,6 @@ main (int argc, char **argv)
   cg_fake_emulate ();
   cg_cuda_use_module (cg_cuda_module ());
   g_test_add_func ("/cuda/bench/json", test_json);
+  g_test_add_func ("/cuda/bench/failure", test_failure);
   return g_test_run ();
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/cpu/cpu.h"
 #include "model/cuda.h"
 #include "model/engine-private.h"
 #include "model/generate.h"
@@ -318,7 +319,7 @@ check_foreign (const Run *run, const guint8 *planes, const guint8 *expected, gsi
   };
   g_autoptr (GError) error = NULL;
   guint64 memory = 0;
-  void *theirs = NULL, *now = NULL;
+  void *theirs = NULL, *before = NULL, *now = NULL;
 
   g_assert_nonnull (driver);
   for (function = functions; function < functions + G_N_ELEMENTS (functions); function++) {
@@ -326,6 +327,7 @@ check_foreign (const Run *run, const guint8 *planes, const guint8 *expected, gsi
     g_assert_nonnull (symbol);
     memcpy (function->slot, &symbol, sizeof symbol);
   }
+  g_assert_cmpint (current (&before), ==, 0);
   g_assert_cmpint (create (&theirs, 0, 0), ==, 0); /* and makes it current */
   g_assert_cmpint (allocate (&memory, PICTURE_BYTES), ==, 0);
   g_assert_cmpint (upload (memory, planes, PICTURE_BYTES), ==, 0);
@@ -335,7 +337,7 @@ check_foreign (const Run *run, const guint8 *planes, const guint8 *expected, gsi
     g_assert_no_error (error);
     expect_sample (run, run->samples[0], expected, size);
     g_assert_cmpint (current (&now), ==, 0);
-    g_assert_true (now == (i == 0 ? theirs : NULL));
+    g_assert_true (now == (i == 0 ? theirs : before));
     if (i == 0)
       g_assert_cmpint (pop (&now), ==, 0);
   }
@@ -343,6 +345,57 @@ check_foreign (const Run *run, const guint8 *planes, const guint8 *expected, gsi
   g_assert_cmpint (destroy (theirs), ==, 0);
   run_go (run, 0, 1);
 #endif
+}
+
+/* Pictures of several shapes, one after the other, become what the CPU engine makes of them: to the byte where its
+ * arithmetic is Pillow's, within a grey level elsewhere. */
+static void
+check_resized (const Run *run)
+{
+  static const struct {
+    CgPixelFormat format;
+    guint width, height, bound;
+  } cases[] = { { CG_FORMAT_NV12, 1920, 1080, 1 },
+                { CG_FORMAT_RGB, 640, 360, 0 },
+                { CG_FORMAT_RGB, 90, 900, 0 },
+                { CG_FORMAT_NV12, 1920, 1080, 1 },
+                { CG_FORMAT_P010, 321, 243, 1 } };
+  const guint image = run->net->model->geometry.image;
+  const gsize size = (gsize)3 * image * image;
+  g_autofree guint8 *expected = g_malloc (size), *found = g_malloc (size);
+  g_autoptr (GError) error = NULL;
+
+  for (guint c = 0; c < G_N_ELEMENTS (cases); c++) {
+    const guint width = cases[c].width, height = cases[c].height;
+    const guint bytes = cases[c].format == CG_FORMAT_RGB    ? 3
+                        : cases[c].format == CG_FORMAT_P010 ? 2
+                                                            : 1;
+    const guint stride = (width + 1) / 2 * 2 * bytes;
+    const gsize luma = (gsize)stride * height, all = luma + (gsize)stride * ((height + 1) / 2);
+    g_autofree guint8 *planes = g_malloc (all);
+    const CgFrame frame = { .format = cases[c].format,
+                            .width = width,
+                            .height = height,
+                            .plane = { planes, planes + luma },
+                            .stride = { (gint)stride, (gint)stride },
+                            .matrix = CG_MATRIX_BT709,
+                            .cosited_h = TRUE };
+    guint most = 0;
+
+    for (gsize i = 0; i < all; i++)
+      planes[i] = (guint8)(cg_generate_draw (c, i) >> 56);
+    cg_preprocess (&frame, image, NULL, expected, &error);
+    g_assert_no_error (error);
+    run->backend->sample_put (run->engine, run->samples[0], &frame, &error);
+    g_assert_no_error (error);
+    run->backend->sample_get (run->engine, run->samples[0], found, &error);
+    g_assert_no_error (error);
+    for (gsize i = 0; i < size; i++)
+      most = MAX (most, (guint)ABS (found[i] - expected[i]));
+    g_test_message ("%ux%u to %u: the CPU engine's bytes at a distance of %u at most", width,
+                    height, image, most);
+    g_assert_cmpuint (most, <=, cases[c].bound);
+  }
 }
 
 static void
@@ -357,9 +410,9 @@ test_pictures (void)
 
   if (skipped ())
     return;
-  net_heads (&net, 2, 24, 32);
+  net_heads (&net, 2, 24, 112);
   run_open (&run, &net, cg_backend_cuda (), CG_PRECISION_FP16, 1);
-  const gsize size = 3 * 32 * 32;
+  const gsize size = 3 * 112 * 112;
   g_autofree guint8 *expected = g_malloc (size);
   planes = g_malloc (PICTURE_BYTES);
   for (gsize i = 0; i < PICTURE_BYTES; i++)
@@ -378,11 +431,12 @@ test_pictures (void)
   expect_sample (&run, run.samples[0], expected, size);
 
   /* also out of a copy, and from another context. */
-  cg_cuda_time_put (run.engine, run.samples[0], &device, 1, TRUE, 1, &time, &error);
+  cg_cuda_time_put (run.engine, run.samples[0], &device, 1, TRUE, 1, 1, &time, &error);
   g_assert_no_error (error);
   g_assert_cmpfloat (time, >, 0);
   expect_sample (&run, run.samples[0], expected, size);
   check_foreign (&run, planes, expected, size);
+  check_resized (&run);
 
   cg_cuda_picture_free (run.engine, &device);
   g_free (planes);

@@ -588,9 +588,10 @@ count (const char *log, const char *line)
 static void
 test_calls_of_a_run (void)
 {
-  static const char *const allowed[] = { "cudaStreamWaitEvent", "cudaGraphLaunch",
-                                         "cudaEventRecord",     "cudaEventSynchronize",
-                                         "push_current",        "pop_current" };
+  static const char *const allowed[] = { "cudaStreamWaitEvent",  "cudaGraphLaunch",
+                                         "cudaEventRecord",      "cudaEventQuery",
+                                         "cudaEventSynchronize", "push_current",
+                                         "pop_current" };
   CgFakeEngine engine;
 
   open_engine (&engine, &model, &plain, CG_FAKE_WINDOWS);
@@ -608,7 +609,8 @@ test_calls_of_a_run (void)
           g_error ("a run of %u windows calls %s", n, lines[i]);
       }
       g_assert_cmpuint (count (log, "cudaGraphLaunch"), ==, 1);
-      g_assert_cmpuint (count (log, "cudaEventSynchronize"), ==, 1);
+      g_assert_cmpuint (count (log, "cudaEventQuery"), >=, 1);
+      g_assert_cmpuint (count (log, "cudaEventSynchronize"), <=, 1);
     }
   cg_fake_engine_close (&engine);
   cg_fake_expect_clean ();

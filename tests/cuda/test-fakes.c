@@ -333,6 +333,7 @@ check_product (cublasLtHandle_t handle, cudaStream_t stream, const Case *t)
   const gint32 transposed = CUBLAS_OP_T, row = CUBLASLT_ORDER_ROW;
   const guint32 with_bias = CUBLASLT_EPILOGUE_BIAS;
   const guint64 most = 1 << 16;
+  const guint32 reductions = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
   const gfloat one = 1;
   gint n;
 
@@ -360,6 +361,8 @@ check_product (cublasLtHandle_t handle, cudaStream_t stream, const Case *t)
   OK (cublasLtMatmulPreferenceCreate (&preference));
   OK (cublasLtMatmulPreferenceSetAttribute (preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
                                             &most, 8));
+  OK (cublasLtMatmulPreferenceSetAttribute (preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+                                            &reductions, 4));
   OK (cublasLtMatmulAlgoGetHeuristic (handle, operation, layouts[0], layouts[1], layouts[2],
                                       layouts[3], preference, 8, results, &n));
   g_assert_cmpint (n, ==, 3);

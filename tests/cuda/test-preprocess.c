@@ -127,11 +127,15 @@ compare (const CgFrame *f, guint image, gboolean backwards)
   cg_preprocess (f, image, NULL, expected, &error);
   g_assert_no_error (error);
   if (backwards)
-    RUN (cg_cuda_preprocess (&picture, image, scratch, scratch_size, out, NULL), (guint8 *)out,
-         size);
+    RUN (cg_cuda_preprocess (&picture, image, scratch, scratch_size, FALSE, out, NULL),
+         (guint8 *)out, size);
   else
-    check_success (cg_cuda_preprocess (&picture, image, scratch, scratch_size, out, NULL),
+    check_success (cg_cuda_preprocess (&picture, image, scratch, scratch_size, FALSE, out, NULL),
                    format_names[f->format]);
+  /* Once more, with the coefficients that are there. */
+  memset (out, 0, size);
+  check_success (cg_cuda_preprocess (&picture, image, scratch, scratch_size, TRUE, out, NULL),
+                 format_names[f->format]);
   for (gsize i = 0; i < size; i++) {
     const guint difference = (guint)ABS (((guint8 *)out)[i] - expected[i]);
     d.max = MAX (d.max, difference);
@@ -261,8 +265,8 @@ test_refused (void)
   g_assert_cmpuint (cg_cuda_preprocess_scratch (10, 10, 15), ==, 0);
   g_assert_cmpuint (cg_cuda_preprocess_scratch (10, 10, 513), ==, 0);
 
-#define REFUSED(picture, image, scratch, size)                                        \
-  g_assert_cmpint (cg_cuda_preprocess (picture, image, scratch, size, out, NULL), ==, \
+#define REFUSED(picture, image, scratch, size)                                               \
+  g_assert_cmpint (cg_cuda_preprocess (picture, image, scratch, size, FALSE, out, NULL), ==, \
                    cudaErrorInvalidValue)
   REFUSED (NULL, 16, scratch, size);
   REFUSED (&good, 0, scratch, size);

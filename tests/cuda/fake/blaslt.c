@@ -39,6 +39,7 @@ typedef struct {
 typedef struct {
   guint64 workspace;
   guint32 alignment[4]; /* A, B, C, D */
+  guint32 reductions;   /* those that are allowed */
 } Preference;
 
 /* In a cublasLtMatmulAlgo_t. */
@@ -276,6 +277,7 @@ cublasLtMatmulPreferenceCreate (cublasLtMatmulPreference_t *preference)
   *preference = object_new (sizeof **preference);
   for (guint i = 0; i < 4; i++)
     ((Preference *)*preference)->alignment[i] = 256;
+  ((Preference *)*preference)->reductions = CUBLASLT_REDUCTION_SCHEME_MASK;
   return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -296,6 +298,8 @@ cublasLtMatmulPreferenceSetAttribute (cublasLtMatmulPreference_t opaque,
   switch (attribute) {
   case CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES:
     SET (preference->workspace);
+  case CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK:
+    SET (preference->reductions);
   case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES:
     SET (preference->alignment[0]);
   case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES:
@@ -460,6 +464,8 @@ cublasLtMatmulAlgoGetHeuristic (cublasLtHandle_t handle, cublasLtMatmulDesc_t op
     return status;
   if (requested <= 0 || !handle)
     return CUBLAS_STATUS_INVALID_VALUE;
+  if (preference->reductions & ~(guint32)CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE)
+    cg_fake_note ("%s: parts of sums may be added up in the output's type", __func__);
 
   Algorithm algorithm = { .magic = ALGORITHM_MAGIC,
                           .problem = problem_number ((Operation *)operation, (Layout *)a,
