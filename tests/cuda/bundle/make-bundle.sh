@@ -49,4 +49,4 @@ done
 
 size=$(du -sm "$out" | cut -f 1)
 [ "$size" -le $most ] || fail "$out has $size MB: expected at most $most"
-printf '%s: %s MB. There: ./run.sh [--quick] [RESULTS]\n' "$out" "$size"
+printf '%s: %s MB. There: ./run.sh [--quick] [--seconds N] [RESULTS]\n' "$out" "$size"

@@ -2,24 +2,27 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """PyTorch and JAX on the same encoder and the same GPU, for tests/cuda/bundle/run.sh.
 
-    peers-device.py [--repeats 100] [--batch N ...] [--quick] PEERS_PY [GEOMETRY ...]
+    peers-device.py [--repeats 200] [--batch N ...] [--quick] PEERS_PY OUTPUT [GEOMETRY ...]
 
-PEERS_PY is pipelines/peers.py, which holds the encoder. Prints JSON: ``{"results": [{geometry, name, batch, median_ms,
-p99_ms, min_ms, error}], "missing": [{geometry, name, batch, reason}], "versions"}``. Times are of CUDA events around
-one batch in device memory, four random inputs in turn, weights already in fp16; compilation is not counted. ``error``
+PEERS_PY is pipelines/peers.py, which holds the encoder. OUTPUT gets JSON, anew after each result: ``{"results":
+[{geometry, name, batch, median_ms, p99_ms, min_ms, clock, error}], "missing": [{geometry, name, batch, reason}],
+"versions"}``. Times are of one batch in device memory, four random inputs in turn, weights already in fp16, by CUDA
+events (``clock`` "device"), or from call to answer where there are none ("host"); compilation is not counted. ``error``
 is the relative L2 distance of the features to the same network in fp32, without TF32.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gc
 import importlib.util
 import json
+import math
 import os
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 GEOMETRIES = {
     "small-16": {"width": 384, "depth": 12, "heads": 16, "mlp": 1536, "layer_norm_eps": 1e-12},
@@ -28,6 +31,7 @@ GEOMETRIES = {
 }
 PICTURES = {"frames": 16, "tubelet": 2, "image": 224, "patch": 16}
 SETS = 4
+WARM = 20
 
 
 def load(path: str):
@@ -41,19 +45,20 @@ def quantiles(times: list[float]) -> dict[str, float]:
     times = sorted(times)
     return {
         "median_ms": round(times[len(times) // 2], 4),
-        "p99_ms": round(times[min(len(times) - 1, int(0.99 * len(times)))], 4),
+        "p99_ms": round(times[math.ceil(0.99 * len(times)) - 1], 4),  # the nearest rank, as in our own benchmark
         "min_ms": round(times[0], 4),
     }
 
 
 class Torch:
-    """Each peer is a function from an input on the GPU to features on the GPU."""
+    """Each peer is a list of functions, one for each of the inputs, which give its features on the GPU."""
 
     def __init__(self, peers, geometry: dict) -> None:
         import torch
 
         self.torch = torch
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.benchmark = True  # the convolution's fastest algorithm
         self.reference = peers.build({**geometry, **PICTURES}).cuda()
         self.net = peers.build({**geometry, **PICTURES})
         self.net.load_state_dict(self.reference.state_dict())
@@ -63,129 +68,132 @@ class Torch:
         shape = (batch, 3, PICTURES["frames"], PICTURES["image"], PICTURES["image"])
         return [self.torch.rand(shape, device="cuda") for _ in range(SETS)]
 
-    def error(self, run, x) -> float:
+    def error(self, found, x) -> float:
         with self.torch.inference_mode():
             expected = self.reference(x).double()
-            found = run(x.half()).double()
-        return float((found - expected).norm() / expected.norm())
+        return float((found.double() - expected).norm() / expected.norm())
 
-    def time(self, run, inputs: list, repeats: int) -> dict[str, float]:
+    def time(self, runs: list[Callable], inputs: list, repeats: int) -> dict:
         torch = self.torch
-        inputs = [x.half() for x in inputs]
         times = []
         with torch.inference_mode():
-            for i in range(20):
-                run(inputs[i % SETS])
+            error = self.error(runs[0](), inputs[0])
+            for i in range(WARM):
+                runs[i % SETS]()
             torch.cuda.synchronize()
             for i in range(repeats):
                 start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
                 start.record()
-                run(inputs[i % SETS])
+                runs[i % SETS]()
                 end.record()
                 end.synchronize()
                 times.append(start.elapsed_time(end))
-        return quantiles(times)
+        return {**quantiles(times), "clock": "device", "error": error}
 
-    def eager(self, backend: str):
+    def eager(self, backend: str, inputs: list) -> list[Callable]:
         from torch.nn.attention import SDPBackend, sdpa_kernel
 
         def run(x):
             with sdpa_kernel(getattr(SDPBackend, backend)):
                 return self.net(x)
 
-        return run
+        return [lambda x=x.half(): run(x) for x in inputs]
 
-    def graph(self, run, x):
-        """The same in a CUDA graph, which takes the launches' cost away."""
+    def graphs(self, runs: list[Callable]) -> list[Callable]:
+        """The same as CUDA graphs, which take the launches' cost away."""
+        return [self.graph(run) for run in runs]
+
+    def graph(self, run: Callable) -> Callable:
         torch = self.torch
-        still = x.half().clone()
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.inference_mode(), torch.cuda.stream(stream):
             for _ in range(3):
-                run(still)
+                run()
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         with torch.inference_mode(), torch.cuda.graph(graph):
-            out = run(still)
+            out = run()
 
-        def replay(y):
-            still.copy_(y)
+        def replay():
             graph.replay()
             return out
 
         return replay
 
-    def compiled(self, mode: str):
-        return self.torch.compile(self.net, mode=mode, dynamic=False)
+    def compiled(self, mode: str, inputs: list) -> list[Callable]:
+        net = self.torch.compile(self.net, mode=mode, dynamic=False)
+        return [lambda x=x.half(): net(x) for x in inputs]
 
 
-def torch_peers(torch_side: Torch, quick: bool) -> dict:
-    """Name -> function that makes the peer for one input."""
+def torch_peers(torch_side: Torch, quick: bool) -> dict[str, Callable]:
+    """Name -> function that makes the peer for the inputs."""
     peers = {}
     for backend in ("FLASH_ATTENTION", "CUDNN_ATTENTION", "EFFICIENT_ATTENTION", "MATH"):
         name = backend.split("_")[0].lower()
-        peers[f"pytorch eager fp16 {name}"] = lambda x, b=backend: torch_side.eager(b)
+        peers[f"pytorch eager fp16 {name}"] = lambda x, b=backend: torch_side.eager(b, x)
         if backend != "MATH":
-            peers[f"pytorch eager fp16 {name} in a CUDA graph"] = lambda x, b=backend: torch_side.graph(
-                torch_side.eager(b), x
+            peers[f"pytorch eager fp16 {name} in a CUDA graph"] = lambda x, b=backend: torch_side.graphs(
+                torch_side.eager(b, x)
             )
-    peers["pytorch compiled fp16 reduce-overhead"] = lambda x: torch_side.compiled("reduce-overhead")
+    peers["pytorch compiled fp16 reduce-overhead"] = lambda x: torch_side.compiled("reduce-overhead", x)
     if not quick:
-        peers["pytorch compiled fp16 max-autotune"] = lambda x: torch_side.compiled("max-autotune")
+        peers["pytorch compiled fp16 max-autotune"] = lambda x: torch_side.compiled("max-autotune", x)
     return peers
 
 
 def jax_peer(geometry: dict, torch_side: Torch, inputs: list, repeats: int) -> dict:
-    """The same encoder in JAX, attention by cuDNN; host clock, because JAX shows no events."""
+    """The same encoder in JAX, attention by cuDNN. JAX shows no events."""
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # PyTorch holds memory, too
     import jax
     import jax.numpy as jnp
 
     half, single = jnp.float16, jnp.float32
     heads, eps = geometry["heads"], geometry["layer_norm_eps"]
-    state = {k: jnp.asarray(v.float().cpu().numpy()) for k, v in torch_side.reference.state_dict().items()}
     width = geometry["width"]
+    # Layer norms compute in fp32, the rest in fp16.
+    weights = {
+        name: jnp.asarray(tensor.float().cpu().numpy(), single if ".norm" in name else half)
+        for name, tensor in torch_side.reference.state_dict().items()
+    }
     patch, tubelet = PICTURES["patch"], PICTURES["tubelet"]
 
-    def norm(x, name):
+    def norm(state, x, name):
         x = x.astype(single)
         mean = x.mean(-1, keepdims=True)
         scaled = (x - mean) * jax.lax.rsqrt(((x - mean) ** 2).mean(-1, keepdims=True) + eps)
         return (scaled * state[f"{name}.weight"] + state[f"{name}.bias"]).astype(half)
 
-    def linear(x, name):
-        return x @ state[f"{name}.weight"].astype(half).T + state[f"{name}.bias"].astype(half)
+    def linear(state, x, name):
+        return x @ state[f"{name}.weight"].T + state[f"{name}.bias"]
 
     @jax.jit
-    def run(x):
+    def run(state, x):
         b = x.shape[0]
         side = PICTURES["image"] // patch
         x = x.reshape(b, 3, PICTURES["frames"] // tubelet, tubelet, side, patch, side, patch)
-        x = x.transpose(0, 2, 4, 6, 1, 3, 5, 7).reshape(b, -1, 3 * tubelet * patch * patch).astype(half)
-        x = x @ state["patch_embed.weight"].reshape(width, -1).astype(half).T
-        x = (x + state["patch_embed.bias"].astype(half) + state["position"].astype(half)).astype(half)
+        x = x.transpose(0, 2, 4, 6, 1, 3, 5, 7).reshape(b, -1, 3 * tubelet * patch * patch)
+        x = x @ state["patch_embed.weight"].reshape(width, -1).T
+        x = x + state["patch_embed.bias"] + state["position"]
         n = x.shape[1]
         for i in range(geometry["depth"]):
             name = f"blocks.{i}"
-            qkv = linear(norm(x, f"{name}.norm1"), f"{name}.qkv").reshape(b, n, 3, heads, width // heads)
+            qkv = linear(state, norm(state, x, f"{name}.norm1"), f"{name}.qkv").reshape(b, n, 3, heads, width // heads)
             attended = jax.nn.dot_product_attention(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2], implementation="cudnn")
-            x = x + linear(attended.reshape(b, n, width), f"{name}.proj")
-            hidden = jax.nn.gelu(linear(norm(x, f"{name}.norm2"), f"{name}.fc1"), approximate=False)
-            x = x + linear(hidden, f"{name}.fc2")
+            x = x + linear(state, attended.reshape(b, n, width), f"{name}.proj")
+            hidden = linear(state, norm(state, x, f"{name}.norm2"), f"{name}.fc1")
+            x = x + linear(state, jax.nn.gelu(hidden, approximate=False), f"{name}.fc2")
         return x.astype(single).mean(1)
 
     arrays = [jax.device_put(jnp.asarray(x.cpu().numpy()).astype(half)) for x in inputs]
-    found = torch_side.torch.tensor(jax.device_get(run(arrays[0]))).double()
-    with torch_side.torch.inference_mode():
-        expected = torch_side.reference(inputs[0]).double().cpu()
+    found = torch_side.torch.tensor(jax.device_get(run(weights, arrays[0])), device="cuda")
+    error = torch_side.error(found, inputs[0])
     times = []
-    for i in range(repeats + 20):
+    for i in range(WARM + repeats):
         start = time.perf_counter()
-        run(arrays[i % SETS]).block_until_ready()
-        if i >= 20:
-            times.append(1e3 * (time.perf_counter() - start))
-    return {**quantiles(times), "error": float((found - expected).norm() / expected.norm())}
+        run(weights, arrays[i % SETS]).block_until_ready()
+        times.append(1e3 * (time.perf_counter() - start))
+    return {**quantiles(times[WARM:]), "clock": "host", "error": error}
 
 
 def reason(error: BaseException) -> str:
@@ -193,44 +201,68 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {text[0][:200] if text else ''}"
 
 
+class Results:
+    """Kept in a file, so that whatever ends this leaves what was measured."""
+
+    def __init__(self, path: Path, versions: dict):
+        self._path = path
+        self._all = {"results": [], "missing": [], "versions": versions}
+        self._write()
+
+    def measure(self, about: dict, measure: Callable[[], dict]) -> None:
+        """A peer that fails is reported, whatever it raises; the others go on."""
+        try:
+            self._all["results"].append({**about, **measure()})
+            print(self._all["results"][-1], file=sys.stderr)
+        except Exception as error:
+            self._all["missing"].append({**about, "reason": reason(error)})
+            print(self._all["missing"][-1], file=sys.stderr)
+        self._write()
+
+    def _write(self) -> None:
+        new = self._path.with_suffix(".new")
+        new.write_text(json.dumps(self._all, indent=1) + "\n")
+        os.replace(new, self._path)
+
+
+def tidy_up(torch) -> None:
+    """After a peer. A lost GPU is the next one's to report."""
+    try:
+        torch._dynamo.reset()
+        gc.collect()
+        torch.cuda.empty_cache()
+    except Exception as error:
+        print(reason(error), file=sys.stderr)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--repeats", type=int, default=100)
+    parser.add_argument("--repeats", type=int, default=200)
     parser.add_argument("--batch", type=int, action="append")
     parser.add_argument("--quick", action="store_true", help="without max-autotune, which compiles for minutes")
     parser.add_argument("peers")
+    parser.add_argument("output", type=Path)
     parser.add_argument("geometry", nargs="*", default=list(GEOMETRIES))
     options = parser.parse_args()
-    out = {"results": [], "missing": [], "versions": {}}
-    with contextlib.redirect_stdout(sys.stderr):
-        import torch
 
-        out["versions"] = {"torch": torch.__version__, "cudnn": torch.backends.cudnn.version()}
-        peers = load(options.peers)
-        for name in options.geometry:
-            torch_side = Torch(peers, GEOMETRIES[name])
-            for batch in options.batch or [1, 8, 32]:
-                inputs = torch_side.inputs(batch)
-                for peer, make in torch_peers(torch_side, options.quick).items():
-                    about = {"geometry": name, "name": peer, "batch": batch}
-                    try:
-                        run = make(inputs[0])
-                        error = torch_side.error(run, inputs[0])
-                        out["results"].append(
-                            {**about, **torch_side.time(run, inputs, options.repeats), "error": error}
-                        )
-                        print(out["results"][-1])
-                    except Exception as error:  # a peer that fails is reported, whatever it raises; the others go on
-                        out["missing"].append({**about, "reason": reason(error)})
-                    torch._dynamo.reset()
-                    gc.collect()
-                    torch.cuda.empty_cache()
-                about = {"geometry": name, "name": "jax fp16 cudnn", "batch": batch}
-                try:
-                    out["results"].append({**about, **jax_peer(GEOMETRIES[name], torch_side, inputs, options.repeats)})
-                except Exception as error:  # as above
-                    out["missing"].append({**about, "reason": reason(error)})
-    print(json.dumps(out, indent=1))
+    import torch
+
+    results = Results(options.output, {"torch": torch.__version__, "cudnn": torch.backends.cudnn.version()})
+    peers = load(options.peers)
+    for name in options.geometry:
+        torch_side = Torch(peers, GEOMETRIES[name])
+        for batch in options.batch or [1, 8, 32]:
+            inputs = torch_side.inputs(batch)
+            for peer, make in torch_peers(torch_side, options.quick).items():
+                about = {"geometry": name, "name": peer, "batch": batch}
+                results.measure(
+                    about, lambda make=make, side=torch_side, x=inputs: side.time(make(x), x, options.repeats)
+                )
+                tidy_up(torch)
+            results.measure(
+                {"geometry": name, "name": "jax fp16 cudnn", "batch": batch},
+                lambda name=name, side=torch_side, x=inputs: jax_peer(GEOMETRIES[name], side, x, options.repeats),
+            )
     return 0
 
 

@@ -1,47 +1,123 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The CUDA engine on a machine with a GPU: tests, compute-sanitizer, benchmarks with peers. Needs an NVIDIA driver and a
+# The CUDA engine on a machine with a GPU: benchmarks with peers, tests, compute-sanitizer. Needs an NVIDIA driver and a
 # Python with PyTorch for CUDA 13, whose cuBLAS and cuDNN the engine takes; no network. Made by `./run gpu-bundle`.
 #
-#   run.sh [--quick] [RESULTS]     RESULTS: a folder for the results, default ./results
+#   run.sh [--quick] [--seconds N] [--only "PART ..."] [RESULTS]
 #
-# --quick: about three minutes: no full-size comparison with the CPU, no max-autotune, small-16 only.
+# RESULTS: a folder, default ./results. It gets three files, anew after each part, so that whatever ends this leaves what
+# was measured: summary.json, summary.txt (the tables), logs.tar.gz (all that was said).
+#   --quick      about ten minutes: peers at batch 8 and without max-autotune, 200 windows against the CPU engine
+#   --seconds N  to be done by then: a part is given what is left, and left out when that is little
+#   --only PARTS of: bench peers device bench-again full sanitizer
 # PYTHON: the Python to take. CITYGUESSR_NVIDIA_LIBRARIES: folders, joined by colons, instead of that Python's.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python3}
 quick=no
-if [ "${1:-}" = --quick ]; then
-  quick=yes
+seconds=14400
+parts='bench peers device bench-again full sanitizer'
+least=15 # seconds: with less a part is left out
+
+misused ()
+{
+  printf 'run.sh: %s\nusage: run.sh [--quick] [--seconds N] [--only "PART ..."] [RESULTS]\n' "$1" >&2
+  exit 2
+}
+
+while [ $# -gt 0 ]; do
+  case $1 in
+    --quick) quick=yes ;;
+    --seconds | --only)
+      [ $# -ge 2 ] || misused "$1 needs a value"
+      if [ "$1" = --only ]; then parts=$2; else seconds=$2; fi
+      shift
+      ;;
+    -*) misused "there is no option $1" ;;
+    *) break ;;
+  esac
   shift
-fi
+done
+[ $# -le 1 ] || misused 'one folder for results is enough'
+case $seconds in
+  '' | *[!0-9]*) misused "--seconds $seconds is no number" ;;
+esac
+for part in $parts; do
+  case $part in
+    bench | peers | device | bench-again | full | sanitizer) ;;
+    *) misused "there is no part $part" ;;
+  esac
+done
 results=${1:-$here/results}
 mkdir -p "$results" || exit 2
 results=$(cd "$results" && pwd)
+deadline=$(($(date +%s) + seconds))
+work=$(mktemp -d) || exit 2
 failed=0
 
-# On standard error: the results of tests and benchmarks go to files.
 say ()
 {
   printf '== %s\n' "$*" >&2
 }
 
-# within SECONDS NAME COMMAND...: NAME.log gets what it says on standard error.
-within ()
+# What there is so far, into RESULTS.
+gather ()
 {
-  seconds=$1
+  "$python" "$here/summary.py" "$work" "$results"
+  tar -C "$work" -czf "$results/logs.tar.gz" .
+}
+
+# shellcheck disable=SC2317 # the trap calls it
+finish ()
+{
+  status=$?
+  trap - EXIT
+  gather || status=1
+  cat "$results/summary.txt"
+  rm -rf "$work"
+  exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM HUP
+
+clocks ()
+{
+  nvidia-smi --query-gpu=clocks.sm,power.draw,temperature.gpu --format=csv,noheader 2> /dev/null | head -n 1
+}
+
+# part LIMIT NAME COMMAND...: what it prints goes to NAME, what it says on standard error to NAME.log. In parts.tsv: NAME, the
+# exit status (124: it ran out of time; "left out"), seconds, clocks after it.
+part ()
+{
+  limit=$1
   name=$2
   shift 2
+  left=$((deadline - $(date +%s)))
+  [ $left -ge "$limit" ] || limit=$left
+  if [ "$limit" -lt $least ]; then
+    say "$name: left out, $left s are left"
+    printf '%s\tleft out\t0\t\n' "$name" >> "$work/parts.tsv"
+    failed=1
+    return 1
+  fi
   say "$name"
-  timeout -k 10 "$seconds" "$@" 2> "$results/$name.log"
-  status=$?
-  [ $status -eq 0 ] || { say "$name: exit status $status"; tail -n 5 "$results/$name.log"; failed=1; }
-  return $status
+  begun=$(date +%s)
+  timeout -k 10 "$limit" "$@" > "$work/$name" 2> "$work/$name.log"
+  code=$?
+  printf '%s\t%s\t%s\t%s\n' "$name" $code $(($(date +%s) - begun)) "$(clocks)" >> "$work/parts.tsv"
+  if [ $code -ne 0 ]; then
+    say "$name: exit status $code"
+    tail -n 5 "$work/$name.log" >&2
+    failed=1
+  fi
+  gather
+  return $code
 }
 
 libraries=${CITYGUESSR_NVIDIA_LIBRARIES:-$("$python" "$here/nvidia-libraries.py")}
 export CITYGUESSR_CUDA_MODULE="$here/libcityguessr-cuda.so"
+export XDG_CACHE_HOME="$work/cache" # what the tuner chose goes into the logs
 
 # Our binaries are Debian 12's: on a system with an older libc they bring their own, loader included.
 loader=
@@ -51,17 +127,17 @@ if ! printf '2.36\n%s\n' "${newest:-0}" | sort -V -C; then
 fi
 ours_path=$here/lib:$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 
-# ours SECONDS NAME PROGRAM...: one of our programs, with our libraries and NVIDIA's.
+# ours LIMIT NAME PROGRAM...: one of our programs, with our libraries and NVIDIA's.
 ours ()
 {
-  seconds=$1
+  limit=$1
   name=$2
   program=$here/bin/$3
   shift 3
   if [ -n "$loader" ]; then
-    within "$seconds" "$name" "$loader" --library-path "$here/libc:$ours_path" "$program" "$@"
+    part "$limit" "$name" "$loader" --library-path "$here/libc:$ours_path" "$program" "$@"
   else
-    within "$seconds" "$name" env LD_LIBRARY_PATH="$ours_path" "$program" "$@"
+    part "$limit" "$name" env LD_LIBRARY_PATH="$ours_path" "$program" "$@"
   fi
 }
 
@@ -69,55 +145,74 @@ ours ()
 
 query=name,driver_version,memory.total,clocks.max.sm,power.limit
 gpu=$(nvidia-smi --query-gpu=$query --format=csv,noheader 2> /dev/null | head -n 1)
-printf '{"gpu": "%s", "date": "%s", "kernel": "%s", "libc": "%s", "libraries": "%s"}\n' \
-  "$gpu" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(uname -r)" "$newest" "$libraries" > "$results/machine.json"
+printf '{"gpu": "%s", "date": "%s", "kernel": "%s", "libc": "%s", "libraries": "%s", "quick": "%s"}\n' \
+  "$gpu" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(uname -r)" "$newest" "$libraries" $quick > "$work/machine.json"
 say "GPU: ${gpu:-nvidia-smi found none}"
 say "NVIDIA's libraries: ${libraries:-those of the system}"
 
-# ---- tests ----
+# ---- the parts ----
 
-export CG_TEST_DEVICE=full
-[ $quick = no ] || CG_TEST_DEVICE=normal
-export CG_TEST_WINDOWS="${CG_TEST_WINDOWS:-1000}"
-ours 1800 test-device test-device > "$results/test-device.tap"
-if grep -q '^ok 1 .*# SKIP' "$results/test-device.tap"; then
-  say "There is nothing to measure: $(sed -n 's/^ok 1 .*# SKIP *//p' "$results/test-device.tap")"
-  exit 1
-fi
-
-sanitizer=
-for candidate in "$(command -v compute-sanitizer)" /usr/local/cuda*/bin/compute-sanitizer; do
-  [ ! -x "$candidate" ] || sanitizer=$candidate
-done
-if [ -n "$sanitizer" ] && [ -z "$loader" ]; then
-  for tool in memcheck racecheck initcheck; do
-    within 600 "$tool" env LD_LIBRARY_PATH="$ours_path" CG_TEST_DEVICE=short "$sanitizer" --tool "$tool" \
-      --error-exitcode 9 "$here/bin/test-device" -p /cuda/device/parity -p /cuda/device/batches \
-      -p /cuda/device/pictures \
-      > "$results/$tool.tap"
+# A process for each network, so that one that fails takes nothing along.
+bench ()
+{
+  for geometry in small-16 small-6 base; do
+    ours 300 "$1-$geometry.json" cityguessr bench --engine=cuda --json "--geometry=$geometry"
   done
-else
-  say 'compute-sanitizer: not here'
-fi
+}
 
-# ---- benchmarks: ours, the peers, and ours again, because clocks drift ----
+peers ()
+{
+  for geometry in small-16 small-6 base; do
+    set -- "$here/peers.py" "$work/peers-$geometry.json" "$geometry"
+    if [ "$quick" = yes ]; then
+      part 200 "peers-$geometry.out" "$python" "$here/peers-device.py" --quick --batch 8 "$@"
+    else
+      part 2400 "peers-$geometry.out" "$python" "$here/peers-device.py" "$@"
+    fi
+  done
+}
 
-set -- small-16 small-6 base
-[ $quick = no ] || set -- small-16
-options=
-for geometry in "$@"; do
-  options="$options --geometry=$geometry"
+device ()
+{
+  for test in clients parity batches pictures; do
+    ours 400 "device-$test.tap" test-device -p "/cuda/device/$test"
+  done
+}
+
+full ()
+{
+  windows=1000
+  [ "$quick" = no ] || windows=200
+  CG_TEST_DEVICE=full CG_TEST_WINDOWS="${CG_TEST_WINDOWS:-$windows}" \
+    ours 1800 device-full.tap test-device -p /cuda/device/full
+}
+
+# Calls that the libraries try and that fail are not ours to answer for.
+sanitizer ()
+{
+  sanitizer=
+  for candidate in "$(command -v compute-sanitizer)" /usr/local/cuda*/bin/compute-sanitizer; do
+    [ ! -x "$candidate" ] || sanitizer=$candidate
+  done
+  if [ -z "$sanitizer" ] || [ -n "$loader" ]; then
+    say 'compute-sanitizer: not here'
+    return 0
+  fi
+  for tool in memcheck racecheck initcheck; do
+    set -- --tool "$tool" --error-exitcode 9
+    [ "$tool" != memcheck ] || set -- "$@" --report-api-errors no
+    part 300 "$tool.tap" env LD_LIBRARY_PATH="$ours_path" CG_TEST_DEVICE=short "$sanitizer" "$@" \
+      "$here/bin/test-device" -p /cuda/device/parity -p /cuda/device/batches -p /cuda/device/pictures
+  done
+}
+
+for each in $parts; do
+  case $each in
+    bench | bench-again) bench "$each" ;;
+    peers) peers ;;
+    device) device ;;
+    full) full ;;
+    sanitizer) sanitizer ;;
+  esac
 done
-# shellcheck disable=SC2086
-ours 900 bench cityguessr bench --engine=cuda --json $options > "$results/bench.json"
-if [ $quick = yes ]; then
-  within 600 peers "$python" "$here/peers-device.py" --quick --batch 8 "$here/peers.py" "$@" > "$results/peers.json"
-else
-  within 5400 peers "$python" "$here/peers-device.py" "$here/peers.py" "$@" > "$results/peers.json"
-fi
-# shellcheck disable=SC2086
-ours 900 bench-again cityguessr bench --engine=cuda --json $options > "$results/bench-again.json"
-
-say 'Summary'
-"$python" "$here/summary.py" "$results" || failed=1
-exit $failed
+exit "$failed"

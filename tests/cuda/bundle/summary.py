@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""One JSON object and one table of what run.sh measured: summary.py RESULTS_FOLDER."""
+"""What run.sh has measured so far, as one JSON object and as tables: summary.py WORK_FOLDER RESULTS_FOLDER."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -18,39 +19,77 @@ END_TO_END_BARS = {"small-16": 0.65, "small-6": 0.5}
 PICTURE_BAR = 15
 SHARE_BAR = 0.15
 
+# Relative L2 distance to fp32 beyond which a peer computes something else. fp16 and bf16 stay well under it.
+MOST_ERROR = 2e-2
+
 
 def read(path: Path) -> dict:
+    """Without the infinities and NaN that Python writes and no other reader takes."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(), parse_constant=lambda _: None)
     except (OSError, ValueError):
         return {}
 
 
+def read_all(folder: Path, name: str) -> dict:
+    """The files NAME-<network>.json as one: their lists one behind the other, and what else they say by network."""
+    merged: dict = {}
+    for network in ("small-16", "small-6", "base"):
+        for key, value in read(folder / f"{name}-{network}.json").items():
+            if isinstance(value, list):
+                merged.setdefault(key, []).extend(value)
+            else:
+                merged.setdefault(key, {})[network] = value
+    return merged
+
+
+def parts(folder: Path) -> list[dict]:
+    try:
+        lines = (folder / "parts.tsv").read_text().splitlines()
+    except OSError:
+        return []
+    return [dict(zip(("name", "status", "seconds", "clocks"), line.split("\t"))) for line in lines]
+
+
 def tests(folder: Path) -> dict:
-    counts = {}
+    """By file: counts, and what the tests say. What a plan promises and does not come is missing."""
+    found = {}
     for path in sorted(folder.glob("*.tap")):
         lines = path.read_text(errors="replace").splitlines()
-        counts[path.stem] = {
+        plan = next((int(line[3:]) for line in lines if re.fullmatch(r"1\.\.\d+", line)), None)
+        ended = sum(bool(re.match(r"(not )?ok \d", line)) for line in lines)
+        found[path.stem] = {
             "passed": sum(bool(re.match(r"ok \d+ (?!.*# SKIP)", line)) for line in lines),
             "failed": sum(line.startswith(("not ok", "Bail out!")) for line in lines),
             "skipped": sum("# SKIP" in line for line in lines),
+            "missing": 1 if plan is None else plan - ended,
+            "says": [line[2:] for line in lines if re.search(r"distance|same city|SUMMARY|Bail out", line)],
         }
-    return counts
+    return found
 
 
-def rows(ours: dict, peers: dict) -> list[dict]:
+def is_right(peer: dict) -> bool:
+    return peer["error"] is not None and peer["error"] <= MOST_ERROR
+
+
+def rows(ours: dict, again: dict, peers: dict) -> list[dict]:
     found = []
     for result in ours.get("results", []):
         key = (result["geometry"], result["batch"])
-        rivals = [peer for peer in peers.get("results", []) if (peer["geometry"], peer["batch"]) == key]
-        best = min(rivals, key=lambda peer: peer["median_ms"], default=None)
-        row = {"geometry": key[0], "batch": key[1], "median_ms": result["median_ms"], "p99_ms": result["p99_ms"]}
+
+        def same(entries: dict, key=key) -> list[dict]:
+            return [entry for entry in entries.get("results", []) if (entry["geometry"], entry["batch"]) == key]
+
+        best = min(filter(is_right, same(peers)), key=lambda peer: peer["median_ms"], default=None)
+        second = next((entry["median_ms"] for entry in same(again)), None)
+        row = {"geometry": key[0], "batch": key[1], "engine": result["engine"]}
+        row |= {"median_ms": result["median_ms"], "again_ms": second, "p99_ms": result["p99_ms"]}
         if key in BARS:
             row["bar_ms"] = BARS[key]
             row["reached"] = result["median_ms"] <= BARS[key]
         if best:
             row |= {"best_peer": best["name"], "peer_ms": best["median_ms"]}
-            row["ratio"] = round(best["median_ms"] / result["median_ms"], 3)
+            row["ratio"] = round(best["median_ms"] / max(result["median_ms"], second or 0), 3)
             row["ratio_reached"] = row["ratio"] >= RATIO
         found.append(row)
     return found
@@ -65,50 +104,101 @@ def judged(entries: list[dict], member: str, bars: dict) -> list[dict]:
     ]
 
 
+def judged_pictures(entries: list[dict]) -> list[dict]:
+    """Those that lie in the device's memory have a bar. "device-in-a-row" is of many between two looks at the clock."""
+    at_the_bar = [entry for entry in entries if entry["from"].startswith("device")]
+    others = [entry for entry in entries if entry not in at_the_bar]
+    bars = dict.fromkeys((entry["geometry"] for entry in at_the_bar), PICTURE_BAR)
+    return judged(at_the_bar, "median_us", bars) + others
+
+
+def summarise(folder: Path) -> dict:
+    ours, again, peers = (read_all(folder, name) for name in ("bench", "bench-again", "peers"))
+    live = ours.get("live", [])
+    return {
+        "machine": read(folder / "machine.json"),
+        "parts": parts(folder),
+        "tests": tests(folder),
+        "errors": ours.get("errors", []),
+        "pictures": judged_pictures(ours.get("pictures", [])),
+        "end_to_end": judged(ours.get("end_to_end", []), "median_ms", END_TO_END_BARS),
+        "live": judged(live, "share", {entry["geometry"]: SHARE_BAR for entry in live}),
+        "table": rows(ours, again, peers),
+        "peers": peers,
+        "bench": ours,
+        "bench_again": again,
+    }
+
+
+# ---- as text ----
+
+
 def line(entry: dict, what: str, value: str) -> str:
     verdict = f"bar {entry['bar']}: {'reached' if entry['reached'] else 'missed'}" if "bar" in entry else ""
-    return f"{entry['geometry']:10} {what:44} {value:>10}  {verdict}"
+    return f"{entry['geometry']:10} {what:44} {value:>10}  {verdict}".rstrip()
+
+
+def shown(value: object, form: str = "") -> str:
+    return "" if value is None else format(value, form)
+
+
+def tables(summary: dict) -> list[str]:
+    out = [f"{summary['machine'].get('gpu') or 'no GPU'}, {summary['machine'].get('date', '')}", ""]
+    for part in summary["parts"]:
+        out.append(
+            f"{part['name']:28} status {part['status']:>8} {part['seconds']:>5} s  {part.get('clocks', '')}".rstrip()
+        )
+    out.append("")
+    for name, told in summary["tests"].items():
+        out.append(
+            f"{name:28} " + ", ".join(f"{told[what]} {what}" for what in ("passed", "failed", "skipped", "missing"))
+        )
+        out += [f"    {text}" for text in told["says"]]
+    out += [
+        "",
+        f"{'network':10} {'batch':>5} {'ms':>9} {'again':>9} {'p99':>9} {'bar':>6} {'ratio':>6}  best peer; engine",
+    ]
+    for row in summary["table"]:
+        out.append(
+            f"{row['geometry']:10} {row['batch']:5} {row['median_ms']:9.3f} {shown(row['again_ms'], '.3f'):>9} "
+            f"{row['p99_ms']:9.3f} {shown(row.get('bar_ms')):>6} {shown(row.get('ratio')):>6}  "
+            f"{row.get('best_peer', '-')}; {row['engine']}"
+        )
+    for entry in summary["pictures"]:
+        what = f"{entry['width']}x{entry['height']} from {entry['from']}, us"
+        out.append(line(entry, what, f"{entry['median_us']:.1f}"))
+    for entry in summary["end_to_end"]:
+        out.append(line(entry, "last picture to answer, ms", f"{entry['median_ms']:.3f}"))
+    for entry in summary["live"]:
+        out.append(line(entry, f"{entry['streams']} live streams, part of the GPU", f"{entry['share']:.3f}"))
+    for error in summary["errors"]:
+        out.append(line(error, "relative error of the features", f"{error['relative_error']:.2e}"))
+    for network, text in summary["bench"].get("error", {}).items():
+        out.append(f"{network:10} ended early: {text}")
+    for peer in summary["peers"].get("results", []):
+        name = peer["name"] + ("" if is_right(peer) else ", whose answers are WRONG")
+        out.append(
+            f"{peer['geometry']:10} {peer['batch']:5} {peer['median_ms']:9.3f}  error {shown(peer['error'], '.1e')}  "
+            f"{name}, {peer['clock']} clock"
+        )
+    for peer in summary["peers"].get("missing", []):
+        out.append(f"{peer['geometry']:10} {peer['batch']:5} {'-':>9}  {peer['name']}: {peer['reason']}")
+    return out
+
+
+def replace(path: Path, text: str) -> None:
+    """At once, so that whoever is interrupted leaves the one or the other."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    os.replace(new, path)
 
 
 def main() -> int:
-    folder = Path(sys.argv[1])
-    ours, peers = read(folder / "bench.json"), read(folder / "peers.json")
-    summary = {
-        "machine": read(folder / "machine.json"),
-        "tests": tests(folder),
-        "errors": ours.get("errors", []),
-        "pictures": [
-            picture
-            for entry in ours.get("pictures", [])
-            for picture in judged(
-                [entry], "median_us", {entry["geometry"]: PICTURE_BAR} if entry["from"] == "device" else {}
-            )
-        ],
-        "end_to_end": judged(ours.get("end_to_end", []), "median_ms", END_TO_END_BARS),
-        "live": judged(ours.get("live", []), "share", {entry["geometry"]: SHARE_BAR for entry in ours.get("live", [])}),
-        "table": rows(ours, peers),
-        "peers": peers,
-        "bench": ours,
-        "bench_again": read(folder / "bench-again.json"),
-    }
-    (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-    for name, counts in summary["tests"].items():
-        print(f"{name:28} " + ", ".join(f"{n} {what}" for what, n in counts.items()))
-    print(f"{'network':10} {'batch':>5} {'ms':>9} {'p99':>9} {'bar':>6} {'ratio':>6}  best peer")
-    for row in summary["table"]:
-        print(
-            f"{row['geometry']:10} {row['batch']:5} {row['median_ms']:9.3f} {row['p99_ms']:9.3f} "
-            f"{row.get('bar_ms', ''):>6} {row.get('ratio', ''):>6}  {row.get('best_peer', '')}"
-        )
-    for entry in summary["pictures"]:
-        print(line(entry, f"{entry['width']}x{entry['height']} from {entry['from']}, us", f"{entry['median_us']:.1f}"))
-    for entry in summary["end_to_end"]:
-        print(line(entry, "last picture to answer, ms", f"{entry['median_ms']:.3f}"))
-    for entry in summary["live"]:
-        print(line(entry, f"{entry['streams']} live streams, part of the GPU", f"{entry['share']:.3f}"))
-    for error in summary["errors"]:
-        print(f"{error['geometry']:10} relative error of the features {error['relative_error']:.2e}")
-    return 1 if any(counts["failed"] for counts in summary["tests"].values()) else 0
+    work, results = map(Path, sys.argv[1:])
+    summary = summarise(work)
+    replace(results / "summary.json", json.dumps(summary, indent=1) + "\n")
+    replace(results / "summary.txt", "\n".join(tables(summary)) + "\n")
+    return 0
 
 
 if __name__ == "__main__":
