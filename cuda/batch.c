@@ -150,7 +150,7 @@ cg_cuda_batches_run (CgCudaBatches *b, CgCudaSample *const *samples, unsigned n,
   return true;
 }
 
-/* Without the host's own part: the device waits for it before the clock starts. */
+/* What the host gathers is gathered before the clock starts. */
 static bool
 time_one (CgCudaBatches *b, CgCudaSample *const *samples, unsigned n, cudaEvent_t start,
           cudaEvent_t end, float *microseconds, CgCudaError *error)

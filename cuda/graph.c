@@ -31,8 +31,11 @@ cg_cuda_graph_new (const CgCudaDevice *device, CgCudaWork work, void *data, CgCu
 {
   const cudaGraphExec_t exec = capture (device, work, data, error);
 
-  if (exec || error->status == CG_CUDA_LOST || !work (data, error) ||
-      !cg_cuda_check (cudaStreamSynchronize (device->stream), "compute", error))
+  if (exec || error->status == CG_CUDA_LOST)
     return exec;
+  error->status = CG_CUDA_OK;
+  if (!work (data, error) ||
+      !cg_cuda_check (cudaStreamSynchronize (device->stream), "compute", error))
+    return NULL;
   return capture (device, work, data, error);
 }

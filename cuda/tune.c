@@ -17,7 +17,7 @@
 #define MAX_LINE 512
 #define MOST_ENTRANTS 32
 #define ROUNDS 3
-#define RUNS 6
+#define RUNS 4
 
 struct _CgCudaTuner {
   const CgCudaDevice *device;
@@ -179,7 +179,9 @@ time_round (const CgCudaTuner *tuner, Entrant *entrant, const cudaEvent_t events
   const cudaStream_t stream = tuner->device->stream;
   float time = 0;
 
-  if (!cg_cuda_check (cudaEventRecord (events[0], stream), "time a plan", error) ||
+  /* Behind a first launch, so that the device does not wait for the host's second one when the clock runs. */
+  if (!cg_cuda_check (cudaGraphLaunch (entrant->graph, stream), "time a plan", error) ||
+      !cg_cuda_check (cudaEventRecord (events[0], stream), "time a plan", error) ||
       !cg_cuda_check (cudaGraphLaunch (entrant->graph, stream), "time a plan", error) ||
       !cg_cuda_check (cudaEventRecord (events[1], stream), "time a plan", error) ||
       !cg_cuda_check (cudaEventSynchronize (events[1]), "time a plan", error) ||

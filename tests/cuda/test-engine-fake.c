@@ -779,6 +779,27 @@ test_cache (void)
   g_rmdir (folder);
 }
 
+/* Given a library that cannot load its code while a graph is captured, the work runs once before, and nobody takes the
+ * refusal for want of memory. */
+static void
+test_lazy_library (void)
+{
+  for (guint tuned = 0; tuned < 2; tuned++) {
+    CgCudaOptions options = plain;
+    CgFakeEngine engine;
+
+    options.no_tuning = !tuned;
+    options.chunk = 1; /* with more it would try less */
+    cg_fake_settings.lazy = TRUE;
+    open_engine (&engine, &model, &options, 1);
+    g_assert_false (cg_fake_settings.lazy);
+    run_engine (&engine, 1);
+    check_outputs ("over a lazy library", &model, engine.outputs[0], 0, 8e-4);
+    cg_fake_engine_close (&engine);
+    cg_fake_expect_clean ();
+  }
+}
+
 static void
 test_time (void)
 {
@@ -821,6 +842,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/engine/two-engines", test_two_engines);
   g_test_add_func ("/cuda/engine/overflow", test_overflow);
   g_test_add_func ("/cuda/engine/cache", test_cache);
+  g_test_add_func ("/cuda/engine/lazy-library", test_lazy_library);
   g_test_add_func ("/cuda/engine/time", test_time);
   const int result = g_test_run ();
   cg_fake_model_clear (&model);

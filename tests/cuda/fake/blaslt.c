@@ -514,6 +514,9 @@ cublasLtMatmul (cublasLtHandle_t handle, cublasLtMatmulDesc_t opaque, const void
     return CUBLAS_STATUS_INVALID_VALUE;
   if (status != CUBLAS_STATUS_SUCCESS)
     return status;
+  if (cg_fake_settings.lazy && cg_fake_capturing (stream))
+    return CUBLAS_STATUS_ALLOC_FAILED;
+  cg_fake_settings.lazy = FALSE;
   if (algo) {
     memcpy (&algorithm, algo, sizeof algorithm);
     if (algorithm.magic != ALGORITHM_MAGIC ||

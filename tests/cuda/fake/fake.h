@@ -27,6 +27,8 @@ G_BEGIN_DECLS
  * @lose_at: the n-th call and every one after it fails with cudaErrorIllegalAddress; 0: none
  * @lose_op_at: the same from the n-th piece of work that a stream does: told by the next wait
  * @strict_c: the cublasStatus_t with which cuBLASLt refuses a C whose batches lie otherwise than D's, as it may; 0: never
+ * @lazy: cuBLASLt loads its code at its first product, which it therefore refuses while a graph is captured; it then
+ *   becomes FALSE
  * @seed: which of the libraries' algorithms are fast, as events measure it
  */
 typedef struct {
@@ -35,6 +37,7 @@ typedef struct {
   gsize memory;
   guint64 fail_at, lose_at, lose_op_at;
   int strict_c;
+  gboolean lazy;
   guint seed;
 } CgFakeSettings;
 
