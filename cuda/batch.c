@@ -6,7 +6,7 @@
 
 #include "graph.h"
 
-#define LOOKS 4096 /* some milliseconds */
+#define LOOKS 4096
 
 /* The graph for so many windows. */
 static unsigned
@@ -120,13 +120,13 @@ settle (const CgCudaBatches *b, CgCudaSample *const *samples, unsigned n)
     samples[i]->pending = false;
 }
 
-/* Waking a thread costs a tenth of what a single window takes: at first it looks itself. */
+/* For a single window, which somebody waits for, the thread looks itself at first: to be woken takes longer. */
 static bool
-wait (cudaEvent_t event, CgCudaError *error)
+wait (cudaEvent_t event, unsigned n, CgCudaError *error)
 {
   cudaError_t code = cudaErrorNotReady;
 
-  for (unsigned i = 0; i < LOOKS && code == cudaErrorNotReady; i++)
+  for (unsigned i = 0; n == 1 && i < LOOKS && code == cudaErrorNotReady; i++)
     code = cudaEventQuery (event);
   cudaGetLastError (); /* "not ready" is remembered as the thread's last error */
   if (code == cudaErrorNotReady)
@@ -141,7 +141,7 @@ cg_cuda_batches_run (CgCudaBatches *b, CgCudaSample *const *samples, unsigned n,
   if (!gather (b, samples, n, error) || !launch (b, n, error) ||
       !cg_cuda_check (cudaEventRecord (b->finished, b->network->device->stream), "compute",
                       error) ||
-      !wait (b->finished, error))
+      !wait (b->finished, n, error))
     return false;
   settle (b, samples, n);
   for (unsigned i = 0; i < n; i++)

@@ -9,7 +9,7 @@
 #include "frames.h"
 
 /** CgCudaBatches: @pointers: pinned, [CG_CUDA_MAX_BATCH][frames]: what the graphs begin with
- * @finished: recorded behind a launch; a thread that waits for it looks often, and then sleeps */
+ * @finished: recorded behind a launch; a thread that waits for it sleeps, for a single window after it has looked often */
 typedef struct {
   CgCudaNetwork *network;
   CgCudaAnswers *answers;

@@ -214,8 +214,8 @@ cg_cuda_device_fetch (const CgCudaDevice *device, void *to, const void *from, vo
   const cudaError_t code = (cudaError_t)driver.copy ((uintptr_t)to, device->context,
                                                      (uintptr_t)from, context, bytes, stream);
 
-  /* The other context: ours was entered. */
-  if (code == cudaErrorContextIsDestroyed || code == cudaErrorDeviceUninitialized)
+  /* Of a context that was handed over; that of one that is current is cudaErrorContextIsDestroyed. */
+  if (code == cudaErrorDeviceUninitialized)
     return cg_cuda_fail (error, CG_CUDA_INPUT, "The picture's memory is gone, with its context");
   return cg_cuda_check (code, "copy a picture", error);
 }

@@ -34,7 +34,7 @@ typedef struct {
 typedef struct _CgCudaMatmul CgCudaMatmul;
 
 /** CgCudaProvider: who computes. Stored in the tuner's cache: numbers keep their meaning.
- * @LT_COPY: cuBLASLt, for a TABLE that it may not take from elsewhere: it is copied into Y first */
+ * @LT_COPY: cuBLASLt, for a TABLE (and nothing else) that it may not take from elsewhere: it is copied into Y first */
 typedef enum {
   CG_CUDA_PROVIDER_LT = 1,
   CG_CUDA_PROVIDER_DNN = 2,

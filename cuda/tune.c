@@ -65,12 +65,21 @@ load (CgCudaTuner *tuner)
   close (fd);
 }
 
-/* The choice remembered for @name: the last one, because one that could not be had again was followed by another. */
 static bool
-recall (const CgCudaTuner *tuner, const char *name, CgCudaChoice *choice)
+is_among (const CgCudaCandidates *c, unsigned provider, unsigned index)
+{
+  for (unsigned p = 0; c->providers[p].provider; p++)
+    if (c->providers[p].provider == provider)
+      return index < c->providers[p].proposals;
+  return false;
+}
+
+/* The choice remembered for @c: the last one, because one that could not be had again was followed by another. */
+static bool
+recall (const CgCudaTuner *tuner, const CgCudaCandidates *c, CgCudaChoice *choice)
 {
   char start[MAX_LINE];
-  const int length = snprintf (start, sizeof start, "%s\t%s\t", tuner->key, name);
+  const int length = snprintf (start, sizeof start, "%s\t%s\t", tuner->key, c->name);
   bool found = false;
 
   if (length < 0 || (size_t)length >= sizeof start)
@@ -81,7 +90,7 @@ recall (const CgCudaTuner *tuner, const char *name, CgCudaChoice *choice)
 
     if (strncmp (line, start, (size_t)length) == 0 &&
         sscanf (line + length, "%1u %2u%c", &provider, &index, &end) == 3 && end == '\n' &&
-        provider >= CG_CUDA_PROVIDER_LT && provider <= CG_CUDA_PROVIDER_LT_COPY) {
+        is_among (c, provider, index)) {
       *choice = (CgCudaChoice){ (CgCudaProvider)provider, index };
       found = true;
     }
@@ -131,6 +140,13 @@ cg_cuda_tuner_save (CgCudaTuner *tuner)
 }
 
 /* ---- timing ---- */
+
+/* After this nothing else will go well either. */
+static bool
+is_hopeless (const CgCudaError *error)
+{
+  return error->status == CG_CUDA_LOST || error->status == CG_CUDA_MEMORY;
+}
 
 /* A plan that can be had; while it is timed, as a graph of RUNS runs. */
 typedef struct {
@@ -204,18 +220,14 @@ time_all (const CgCudaTuner *tuner, Entrant *entrants, unsigned n, CgCudaError *
                           error);
   for (unsigned round = 0; round < ROUNDS && done; round++)
     for (unsigned i = 0; i < n && done; i++)
-      done = time_round (tuner, &entrants[i], events, error);
+      if (entrants[i].graph && !time_round (tuner, &entrants[i], events, error)) {
+        entrant_clear (&entrants[i]);
+        done = !is_hopeless (error);
+      }
   for (unsigned i = 0; i < 2; i++)
     if (events[i])
       cudaEventDestroy (events[i]);
   return done;
-}
-
-/* After this nothing else will go well either. */
-static bool
-is_hopeless (const CgCudaError *error)
-{
-  return error->status == CG_CUDA_LOST || error->status == CG_CUDA_MEMORY;
 }
 
 /* Fills @entrant with one proposal, if it can be had; and where it is to be timed, recorded and run once. */
@@ -258,9 +270,10 @@ cg_cuda_tuner_choose (CgCudaTuner *tuner, const CgCudaCandidates *c, CgCudaError
   Entrant entrants[MOST_ENTRANTS];
   CgCudaChoice choice;
   void *plan = NULL;
-  unsigned n, best = 0;
+  Entrant *best = NULL;
+  unsigned n;
 
-  if (tuner->times && recall (tuner, c->name, &choice)) {
+  if (tuner->times && recall (tuner, c, &choice)) {
     plan = c->make (c->data, choice, &failure);
     if (plan)
       return plan;
@@ -268,13 +281,15 @@ cg_cuda_tuner_choose (CgCudaTuner *tuner, const CgCudaCandidates *c, CgCudaError
   n = gather (tuner, c, entrants, &failure);
   if (n > 0 && !is_hopeless (&failure) &&
       (!tuner->times || time_all (tuner, entrants, n, &failure))) {
-    for (unsigned i = 1; i < n; i++)
-      if (entrants[i].milliseconds < entrants[best].milliseconds)
-        best = i;
-    plan = entrants[best].plan;
-    entrants[best].plan = NULL;
+    for (unsigned i = 0; i < n; i++)
+      if (entrants[i].plan && (!best || entrants[i].milliseconds < best->milliseconds))
+        best = &entrants[i];
+  }
+  if (best) {
+    plan = best->plan;
+    best->plan = NULL;
     if (tuner->times)
-      remember (tuner, c->name, entrants[best].choice);
+      remember (tuner, c->name, best->choice);
   }
   for (unsigned i = 0; i < n; i++)
     entrant_clear (&entrants[i]);

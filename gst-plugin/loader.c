@@ -14,9 +14,9 @@
 #define PATIENCE (50 * G_TIME_SPAN_MILLISECOND)
 #define MAX_LEFT 16
 
-/* A state change waits this long for a failure: a missing or malformed file, a missing driver and a small model at
- * fault are found in much less. */
-#define START_PATIENCE (100 * G_TIME_SPAN_MILLISECOND)
+/* A state change waits this long for a failure: a missing file, a missing driver and, on the CPU, a malformed file are
+ * found in much less. */
+#define START_PATIENCE (200 * G_TIME_SPAN_MILLISECOND)
 
 static gint n_left; /* atomic: threads that were left to themselves */
 

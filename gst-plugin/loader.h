@@ -1,5 +1,5 @@
-/* Loading an engine in the background, so that a state change waits for it no longer than it takes to see that there is
- * none to be had, and live video not at all.
+/* Loading an engine in the background: a state change waits for it a fifth of a second at most, to see whether there is
+ * none to be had; after that nobody does, but for a frame of video that is not live.
  *
  * A loader posts PROGRESS messages of the code "loading" (START, then COMPLETE, CANCELED or ERROR), an ERROR message if
  * there is no engine to be had, and a WARNING if device "auto" comes to the CPU although CUDA and a GPU are there.
@@ -29,7 +29,7 @@ GstCityGuessrLoader *gst_city_guessr_loader_start (GstElement *element, const gc
                                                    const CgEngineOptions *options,
                                                    GstCityGuessrLoaded loaded);
 
-/** gst_city_guessr_loader_fails_at_once: waits a tenth of a second at most. A failure that comes so soon is to fail the
+/** gst_city_guessr_loader_fails_at_once: waits a fifth of a second at most. A failure that comes so soon is to fail the
  * state change: gst-launch-1.0 of GStreamer 1.22 loses an ERROR that is posted while it is not yet in its main loop, and
  * then waits for ever. Returns: whether there is no engine to be had, and the ERROR message is posted. */
 gboolean gst_city_guessr_loader_fails_at_once (GstCityGuessrLoader *loader);

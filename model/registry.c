@@ -158,7 +158,11 @@ cg_engine_get_noting (const char *path, const CgEngineOptions *options, char **n
 {
   g_autoptr (GError) reason = NULL;
 
+  g_autofree char *there = engine_key (path, cg_backend_cpu (), options, error);
+
   *note = NULL;
+  if (there == NULL) /* before the libraries of a GPU are opened, which takes much longer */
+    return NULL;
   if (options->device == CG_DEVICE_AUTO && !options->isa && cg_cuda_probe (&reason)) {
     CgEngine *engine = cg_engine_get_with_backend (cg_backend_cuda (), path, options, &reason);
     if (engine)

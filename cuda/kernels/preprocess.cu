@@ -1,4 +1,4 @@
-/* A picture to a model frame in two launches: Pillow's coefficients, then everything else.
+/* A picture to a model frame in two launches: Pillow's coefficients, unless they are there, then everything else.
  *
  * Pillow computes one axis, rounds to bytes, then the other. A block makes a tile of the model frame:
  *

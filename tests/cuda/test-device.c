@@ -347,7 +347,7 @@ check_foreign (const Run *run, const guint8 *planes, const guint8 *expected, gsi
 #endif
 }
 
-/* Pictures of several shapes, one after the other, become what the CPU engine makes of them: to the byte where its
+/* Pictures of several shapes, some like the one before, become what the CPU engine makes of them: to the byte where its
  * arithmetic is Pillow's, within a grey level elsewhere. */
 static void
 check_resized (const Run *run)
@@ -355,11 +355,9 @@ check_resized (const Run *run)
   static const struct {
     CgPixelFormat format;
     guint width, height, bound;
-  } cases[] = { { CG_FORMAT_NV12, 1920, 1080, 1 },
-                { CG_FORMAT_RGB, 640, 360, 0 },
-                { CG_FORMAT_RGB, 90, 900, 0 },
-                { CG_FORMAT_NV12, 1920, 1080, 1 },
-                { CG_FORMAT_P010, 321, 243, 1 } };
+  } cases[] = { { CG_FORMAT_NV12, 1920, 1080, 1 }, { CG_FORMAT_NV12, 1920, 1080, 1 },
+                { CG_FORMAT_RGB, 640, 360, 0 },    { CG_FORMAT_RGB, 90, 900, 0 },
+                { CG_FORMAT_NV12, 1920, 1080, 1 }, { CG_FORMAT_P010, 321, 243, 0 } };
   const guint image = run->net->model->geometry.image;
   const gsize size = (gsize)3 * image * image;
   g_autofree guint8 *expected = g_malloc (size), *found = g_malloc (size);

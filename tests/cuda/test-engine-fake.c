@@ -609,7 +609,7 @@ test_calls_of_a_run (void)
           g_error ("a run of %u windows calls %s", n, lines[i]);
       }
       g_assert_cmpuint (count (log, "cudaGraphLaunch"), ==, 1);
-      g_assert_cmpuint (count (log, "cudaEventQuery"), >=, 1);
+      g_assert_cmpuint (count (log, "cudaEventQuery") > 0, ==, n == 1);
       g_assert_cmpuint (count (log, "cudaEventSynchronize"), <=, 1);
     }
   cg_fake_engine_close (&engine);
@@ -789,6 +789,8 @@ test_lazy_library (void)
     CgFakeEngine engine;
 
     options.no_tuning = !tuned;
+    /* In fp16 a run before all graphs looks for overflow. */
+    options.precision = tuned ? CG_CUDA_PRECISION_FP16 : CG_CUDA_PRECISION_FP32;
     options.chunk = 1; /* with more it would try less */
     cg_fake_settings.lazy = TRUE;
     open_engine (&engine, &model, &options, 1);

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ echo choices > "$XDG_CACHE_HOME/cityguessr/cuda-tuning"
 
 TESTS = """#!/bin/sh
 [ -z "$HANG" ] || exec sleep 600
+[ "$2" != "$BAIL" ] || { echo "Bail out! lost"; exit 134; }
 echo "# a distance of 2e-4"
 echo "ok 1 $2"
 echo 1..1
@@ -67,7 +69,7 @@ def run(bundle: Path, *options: str, **variables: str) -> tuple[int, dict, str]:
     """The exit status, summary.json and summary.txt. The results are three files, whatever happens."""
     results = bundle / "out"
     done = subprocess.run(
-        [bundle / "run.sh", *options, results], env={**os.environ, "FAIL": "", "HANG": "", **variables},
+        [bundle / "run.sh", *options, results], env={**os.environ, "FAIL": "", "HANG": "", "BAIL": "", **variables},
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert sorted(path.name for path in results.iterdir()) == ["logs.tar.gz", "summary.json", "summary.txt"], done
@@ -105,21 +107,39 @@ def test_the_logs_hold_what_was_said_and_what_the_tuner_chose(bundle):
 
 
 def test_a_part_that_fails_takes_nothing_along(bundle):
-    status, summary, text = run(bundle, "--only", "bench device", FAIL="small-6")
+    status, summary, text = run(bundle, "--only", "bench device", FAIL="small-6", BAIL="/cuda/device/clients")
     assert status == 1
     assert [row["geometry"] for row in summary["table"]] == ["small-16", "base"]
     assert summary["bench"]["error"] == {"small-6": "no room"}
     states = {part["name"]: part["status"] for part in summary["parts"]}
     assert states["bench-small-6.json"] == "1" and states["bench-base.json"] == states["device-parity.tap"] == "0"
     assert "ended early: no room" in text
+    counts = {"passed": 0, "failed": 1, "skipped": 0, "missing": 1}
+    assert summary["tests"]["device-clients"] == {**counts, "says": ["Bail out! lost"]}
 
 
 def test_a_part_that_hangs_is_ended_and_what_finds_no_time_is_named(bundle):
-    status, summary, _ = run(bundle, "--seconds", "16", "--only", "device bench", HANG="yes")
+    status, summary, _ = run(bundle, "--seconds", "20", "--only", "device bench", HANG="yes")
     assert status == 1
     states = [part["status"] for part in summary["parts"]]
     assert states == ["124"] + ["left out"] * 6
     assert summary["tests"]["device-clients"]["missing"] == 1
+
+
+def test_a_signal_ends_the_part_and_leaves_what_there_is(bundle):
+    variables = {**os.environ, "FAIL": "", "HANG": "yes", "BAIL": ""}
+    text, end = bundle / "out" / "summary.txt", time.monotonic() + 60
+    running = subprocess.Popen([bundle / "run.sh", "--only", "bench device", bundle / "out"], env=variables)
+    try:
+        while not text.is_file() or "bench-base" not in text.read_text():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        running.terminate()
+        assert running.wait(30) == 130
+    finally:
+        running.kill()
+    summary = json.loads((bundle / "out" / "summary.json").read_text())
+    assert [row["geometry"] for row in summary["table"]] == list(NETWORKS)
 
 
 @pytest.mark.parametrize(

@@ -444,7 +444,7 @@ slow_element (guint load_us)
 }
 
 /* Complaint 15: a model loads for minutes with no word, and Ctrl-C is ignored. Given a model that takes 2 s,
- * the state changes are there at once, PROGRESS says that it loads, and NULL does not wait for it,
+ * the state changes are there soon, PROGRESS says that it loads, and NULL does not wait for it,
  * whether nothing flows, a frame waits (offline), video flows (live) or EOS comes; nor does the next
  * run. At the end the abandoned load leaves no thread. */
 GST_START_TEST (test_stop_while_loading)

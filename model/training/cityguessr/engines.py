@@ -9,6 +9,7 @@ import os
 import struct
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -202,18 +203,22 @@ class _Pipeline:
 
     def finish(self) -> dict[str, dict[int, dict]]:
         """Ends the stream. Returns, by decoding, the answers by the time at which their windows begin."""
+        watchdog = threading.Timer(PATIENCE, self._process.kill)
+        watchdog.start()
         try:
             self._process.stdin.close()
         except BrokenPipeError:
             pass
-        try:
-            status = self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.end()
-            status = None
+        status = self._process.wait()
+        late = not watchdog.is_alive()
+        watchdog.cancel()
         self._errors.seek(0)
         said = self._errors.read().decode(errors="replace").strip()
         self._errors.close()
+        if late:
+            raise EngineError(
+                f"the element did not end in {PATIENCE} s after its input, and was killed. It said:\n{said[-2000:]}"
+            )
         if status != 0 or "ERROR" in said:
             raise EngineError(
                 "the element did not answer. It is found if GST_PLUGIN_PATH_1_0 names its folder (./run build makes "

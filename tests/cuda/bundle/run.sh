@@ -9,7 +9,7 @@
 # RESULTS: a folder, default ./results. It gets three files, anew after each part, so that whatever ends this leaves what
 # was measured: summary.json, summary.txt (the tables), logs.tar.gz (all that was said).
 #   --quick      about ten minutes: peers at batch 8 and without max-autotune, 200 windows against the CPU engine
-#   --seconds N  to be done by then: a part is given what is left, and left out when that is little
+#   --seconds N  to be done by then, but for some seconds: a part is given what is left, and left out when that is little
 #   --only PARTS of: bench peers device bench-again full sanitizer
 # PYTHON: the Python to take. CITYGUESSR_NVIDIA_LIBRARIES: folders, joined by colons, instead of that Python's.
 set -u
@@ -55,6 +55,7 @@ results=$(cd "$results" && pwd)
 deadline=$(($(date +%s) + seconds))
 work=$(mktemp -d) || exit 2
 failed=0
+child=
 
 say ()
 {
@@ -64,8 +65,8 @@ say ()
 # What there is so far, into RESULTS.
 gather ()
 {
-  "$python" "$here/summary.py" "$work" "$results"
-  tar -C "$work" -czf "$results/logs.tar.gz" .
+  "$python" "$here/summary.py" "$work" "$results" &&
+    tar -C "$work" -czf "$results/logs.new" . && mv "$results/logs.new" "$results/logs.tar.gz"
 }
 
 # shellcheck disable=SC2317 # the trap calls it
@@ -79,7 +80,7 @@ finish ()
   exit "$status"
 }
 trap finish EXIT
-trap 'exit 130' INT TERM HUP
+trap '[ -z "$child" ] || kill "$child"; exit 130' INT TERM HUP
 
 clocks ()
 {
@@ -87,7 +88,7 @@ clocks ()
 }
 
 # part LIMIT NAME COMMAND...: what it prints goes to NAME, what it says on standard error to NAME.log. In parts.tsv: NAME, the
-# exit status (124: it ran out of time; "left out"), seconds, clocks after it.
+# exit status (124 or 137: it ran out of time; "left out"), seconds, clocks after it.
 part ()
 {
   limit=$1
@@ -103,8 +104,12 @@ part ()
   fi
   say "$name"
   begun=$(date +%s)
-  timeout -k 10 "$limit" "$@" > "$work/$name" 2> "$work/$name.log"
+  # In the background, because a shell hears a signal only after what it waits for in the foreground.
+  timeout -k 10 "$limit" "$@" > "$work/$name" 2> "$work/$name.log" &
+  child=$!
+  wait "$child"
   code=$?
+  child=
   printf '%s\t%s\t%s\t%s\n' "$name" $code $(($(date +%s) - begun)) "$(clocks)" >> "$work/parts.tsv"
   if [ $code -ne 0 ]; then
     say "$name: exit status $code"
@@ -150,6 +155,8 @@ printf '{"gpu": "%s", "date": "%s", "kernel": "%s", "libc": "%s", "libraries": "
 say "GPU: ${gpu:-nvidia-smi found none}"
 say "NVIDIA's libraries: ${libraries:-those of the system}"
 
+gather
+
 # ---- the parts ----
 
 # A process for each network, so that one that fails takes nothing along.
@@ -183,8 +190,9 @@ full ()
 {
   windows=1000
   [ "$quick" = no ] || windows=200
-  CG_TEST_DEVICE=full CG_TEST_WINDOWS="${CG_TEST_WINDOWS:-$windows}" \
-    ours 1800 device-full.tap test-device -p /cuda/device/full
+  export CG_TEST_DEVICE=full CG_TEST_WINDOWS="${CG_TEST_WINDOWS:-$windows}"
+  ours 1800 device-full.tap test-device -p /cuda/device/full
+  unset CG_TEST_DEVICE
 }
 
 # Calls that the libraries try and that fail are not ours to answer for.
@@ -196,13 +204,16 @@ sanitizer ()
   done
   if [ -z "$sanitizer" ] || [ -n "$loader" ]; then
     say 'compute-sanitizer: not here'
+    printf 'compute-sanitizer\tnot here\t0\t\n' >> "$work/parts.tsv"
     return 0
   fi
   for tool in memcheck racecheck initcheck; do
     set -- --tool "$tool" --error-exitcode 9
     [ "$tool" != memcheck ] || set -- "$@" --report-api-errors no
-    part 300 "$tool.tap" env LD_LIBRARY_PATH="$ours_path" CG_TEST_DEVICE=short "$sanitizer" "$@" \
-      "$here/bin/test-device" -p /cuda/device/parity -p /cuda/device/batches -p /cuda/device/pictures
+    for test in pictures batches parity; do
+      part 200 "$tool-$test.tap" env LD_LIBRARY_PATH="$ours_path" CG_TEST_DEVICE=short "$sanitizer" "$@" \
+        "$here/bin/test-device" -p "/cuda/device/$test"
+    done
   done
 }
 

@@ -63,7 +63,9 @@ def tests(folder: Path) -> dict:
             "failed": sum(line.startswith(("not ok", "Bail out!")) for line in lines),
             "skipped": sum("# SKIP" in line for line in lines),
             "missing": 1 if plan is None else plan - ended,
-            "says": [line[2:] for line in lines if re.search(r"distance|same city|SUMMARY|Bail out", line)],
+            "says": [
+                line.removeprefix("# ") for line in lines if re.search(r"distance|same city|SUMMARY|Bail out", line)
+            ],
         }
     return found
 

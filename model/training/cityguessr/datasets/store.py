@@ -31,7 +31,8 @@ JPEG_QUALITY = 95
 
 
 def fill(write: Callable, rows: Sequence, workers: int, doing: str, unit: str) -> None:
-    """Calls @write with each of @rows, in that many processes, under a progress bar. A failure ends it."""
+    """Calls @write with each of @rows, in @workers processes (fewer than two: in this one), under a progress bar. A
+    failure ends it."""
     if workers < 2 or len(rows) < 2:
         for row in tqdm(rows, doing, unit=unit, disable=len(rows) < 2):
             write(row)
