@@ -97,27 +97,34 @@ generate_model (const char *path, CgNetwork **network, GError **error)
   return cg_model_generate (name, seed, network, error);
 }
 
+/* What makes two paths the same model. NULL if there is no such file. */
+static char *
+model_key (const char *path, GError **error)
+{
+  struct stat st;
+
+  if (is_generated (path))
+    return g_strdup (path);
+  if (stat (path, &st) == 0)
+    return g_strdup_printf ("file:%ju:%ju:%jd:%jd.%09ld", (uintmax_t)st.st_dev,
+                            (uintmax_t)st.st_ino, (intmax_t)st.st_size, (intmax_t)st.st_mtim.tv_sec,
+                            st.st_mtim.tv_nsec);
+  const int reason = errno;
+  g_set_error (error, CG_ERROR,
+               reason == ENOENT || reason == ENOTDIR ? CG_ERROR_NOT_FOUND : CG_ERROR_READ, "%s: %s",
+               path, g_strerror (reason));
+  return NULL;
+}
+
 /* What makes two requests the same engine. */
 static char *
 engine_key (const char *path, const CgBackend *backend, const CgEngineOptions *options,
             GError **error)
 {
-  g_autofree char *model = NULL;
-  struct stat st;
+  g_autofree char *model = model_key (path, error);
 
-  if (is_generated (path)) {
-    model = g_strdup (path);
-  } else if (stat (path, &st) == 0) {
-    model =
-        g_strdup_printf ("file:%ju:%ju:%jd:%jd.%09ld", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino,
-                         (intmax_t)st.st_size, (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
-  } else {
-    const int reason = errno;
-    g_set_error (error, CG_ERROR,
-                 reason == ENOENT || reason == ENOTDIR ? CG_ERROR_NOT_FOUND : CG_ERROR_READ,
-                 "%s: %s", path, g_strerror (reason));
+  if (model == NULL)
     return NULL;
-  }
   return g_strdup_printf ("%s %s precision=%d threads=%u isa=%s delay=%u fail=%u lose=%u load=%u",
                           model, backend->name, options->precision, options->threads,
                           options->isa ? options->isa : "", options->null_delay_us,
@@ -156,12 +163,11 @@ cg_engine_get_with_backend (const CgBackend *backend, const char *path,
 CgEngine *
 cg_engine_get_noting (const char *path, const CgEngineOptions *options, char **note, GError **error)
 {
+  g_autofree char *model = model_key (path, error);
   g_autoptr (GError) reason = NULL;
 
-  g_autofree char *there = engine_key (path, cg_backend_cpu (), options, error);
-
   *note = NULL;
-  if (there == NULL) /* before the libraries of a GPU are opened, which takes much longer */
+  if (model == NULL) /* before the libraries of a GPU are opened, which takes much longer */
     return NULL;
   if (options->device == CG_DEVICE_AUTO && !options->isa && cg_cuda_probe (&reason)) {
     CgEngine *engine = cg_engine_get_with_backend (cg_backend_cuda (), path, options, &reason);

@@ -65,11 +65,16 @@ def bundle(tmp_path: Path) -> Path:
     return folder
 
 
+def environment(**variables: str) -> dict[str, str]:
+    """Of stand-ins that do all well but what @variables say."""
+    return {**os.environ, "FAIL": "", "HANG": "", "BAIL": "", **variables}
+
+
 def run(bundle: Path, *options: str, **variables: str) -> tuple[int, dict, str]:
     """The exit status, summary.json and summary.txt. The results are three files, whatever happens."""
     results = bundle / "out"
     done = subprocess.run(
-        [bundle / "run.sh", *options, results], env={**os.environ, "FAIL": "", "HANG": "", "BAIL": "", **variables},
+        [bundle / "run.sh", *options, results], env=environment(**variables),
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert sorted(path.name for path in results.iterdir()) == ["logs.tar.gz", "summary.json", "summary.txt"], done
@@ -127,9 +132,10 @@ def test_a_part_that_hangs_is_ended_and_what_finds_no_time_is_named(bundle):
 
 
 def test_a_signal_ends_the_part_and_leaves_what_there_is(bundle):
-    variables = {**os.environ, "FAIL": "", "HANG": "yes", "BAIL": ""}
     text, end = bundle / "out" / "summary.txt", time.monotonic() + 60
-    running = subprocess.Popen([bundle / "run.sh", "--only", "bench device", bundle / "out"], env=variables)
+    running = subprocess.Popen(
+        [bundle / "run.sh", "--only", "bench device", bundle / "out"], env=environment(HANG="yes")
+    )
     try:
         while not text.is_file() or "bench-base" not in text.read_text():
             assert time.monotonic() < end
