@@ -21,9 +21,10 @@ typedef struct {
 
 /* ---- errors ---- */
 
-/* Returns: FALSE. */
+/* Returns: FALSE. @running: of an engine that is open, which has all it needs: what finds no memory then finds none for as
+ * long as others hold it, and the engine counts as lost. */
 static gboolean
-translate (const CgCudaError *from, GError **error)
+translate (const CgCudaError *from, gboolean running, GError **error)
 {
   static const CgErrorCode codes[] = {
     [CG_CUDA_OK] = CG_ERROR_COMPUTE,
@@ -35,7 +36,10 @@ translate (const CgCudaError *from, GError **error)
     [CG_CUDA_LOST] = CG_ERROR_DEVICE_LOST,
   };
 
-  g_set_error_literal (error, CG_ERROR, codes[from->status], from->message);
+  g_set_error_literal (error, CG_ERROR,
+                       running && from->status == CG_CUDA_MEMORY ? CG_ERROR_DEVICE_LOST
+                                                                 : codes[from->status],
+                       from->message);
   return FALSE;
 }
 
@@ -79,12 +83,19 @@ set_open_error (const char *path, const char *problem, GError **error)
                advice);
 }
 
+static const char *
+module_path (void)
+{
+  const char *variable = secure_getenv (CG_CUDA_MODULE_VARIABLE);
+
+  return variable && *variable ? variable : CG_CUDA_MODULE_PATH;
+}
+
 /* Lock held. */
 static const CgCudaModule *
 open_file (GError **error)
 {
-  const char *variable = secure_getenv (CG_CUDA_MODULE_VARIABLE);
-  const char *path = variable && *variable ? variable : CG_CUDA_MODULE_PATH;
+  const char *path = module_path ();
   const CgCudaModule *(*entry) (void);
   const CgCudaModule *module;
   void *handle, *symbol;
@@ -133,14 +144,25 @@ get_module (GError **error)
 }
 
 gboolean
-cg_cuda_probe (GError **error)
+cg_cuda_is_installed (void)
+{
+  gboolean installed;
+
+  g_mutex_lock (&module_lock);
+  installed = given || opened || g_file_test (module_path (), G_FILE_TEST_EXISTS);
+  g_mutex_unlock (&module_lock);
+  return installed;
+}
+
+gboolean
+cg_cuda_probe (guint device, GError **error)
 {
   const CgCudaModule *module = get_module (error);
   CgCudaError failure = { 0 };
 
   if (!module)
     return FALSE;
-  return module->probe (0, &failure) || translate (&failure, error);
+  return module->probe ((int)device, &failure) || translate (&failure, FALSE, error);
 }
 
 /* ---- the backend ---- */
@@ -168,7 +190,9 @@ cuda_open (const CgModel *model, const CgNetwork *network, const CgEngineOptions
   const CgCudaModule *module = get_module (error);
   g_autofree char *folder = g_build_filename (g_get_user_cache_dir (), "cityguessr", NULL);
   g_autofree char *cache = g_build_filename (folder, "cuda-tuning", NULL);
-  CgCudaOptions cuda_options = { .precision = precision (options), .cache = cache };
+  CgCudaOptions cuda_options = { .precision = precision (options),
+                                 .device = (int)options->cuda_device,
+                                 .cache = cache };
   g_autoptr (CgFolded) folded = NULL;
   CgCudaError failure = { 0 };
   CgCudaEngine *engine;
@@ -182,7 +206,7 @@ cuda_open (const CgModel *model, const CgNetwork *network, const CgEngineOptions
   g_mkdir_with_parents (folder, 0700); /* without it, tuning happens each time */
   engine = module->open (folded, &cuda_options, &failure);
   if (!engine) {
-    translate (&failure, error);
+    translate (&failure, FALSE, error);
     return NULL;
   }
   self = g_new (Cuda, 1);
@@ -217,7 +241,7 @@ cuda_sample_new (gpointer data, GError **error)
   CgCudaSample *sample = self->module->sample_new (self->engine, &failure);
 
   if (!sample)
-    translate (&failure, error);
+    translate (&failure, TRUE, error);
   return sample;
 }
 
@@ -236,7 +260,7 @@ cuda_sample_put (gpointer data, gpointer sample, const CgFrame *frame, GError **
   CgCudaError failure = { 0 };
 
   return self->module->sample_put (self->engine, sample, frame, &failure) ||
-         translate (&failure, error);
+         translate (&failure, TRUE, error);
 }
 
 static gboolean
@@ -246,7 +270,7 @@ cuda_sample_get (gpointer data, gpointer sample, guint8 *pixels, GError **error)
   CgCudaError failure = { 0 };
 
   return self->module->sample_get (self->engine, sample, pixels, &failure) ||
-         translate (&failure, error);
+         translate (&failure, TRUE, error);
 }
 
 static gboolean
@@ -258,7 +282,7 @@ cuda_run (gpointer data, gpointer const *samples, guint n, CgOutputs *const *out
 
   return self->module->run (self->engine, (CgCudaSample *const *)samples, n, outputs, cancel,
                             &failure) ||
-         translate (&failure, error);
+         translate (&failure, TRUE, error);
 }
 
 /* ---- benchmarks ---- */
@@ -272,7 +296,7 @@ cg_cuda_time (gpointer data, gpointer const *samples, guint sets, guint n, guint
 
   return self->module->time (self->engine, (CgCudaSample *const *)samples, sets, n, repeats,
                              microseconds, &failure) ||
-         translate (&failure, error);
+         translate (&failure, TRUE, error);
 }
 
 gboolean
@@ -282,7 +306,7 @@ cg_cuda_picture_new (gpointer data, const CgFrame *frame, CgFrame *copy, GError 
   CgCudaError failure = { 0 };
 
   return self->module->picture_new (self->engine, frame, copy, &failure) ||
-         translate (&failure, error);
+         translate (&failure, TRUE, error);
 }
 
 void
@@ -302,7 +326,7 @@ cg_cuda_time_put (gpointer data, gpointer sample, const CgFrame *pictures, guint
 
   return self->module->time_put (self->engine, sample, pictures, sets, apart, row, repeats,
                                  microseconds, &failure) ||
-         translate (&failure, error);
+         translate (&failure, TRUE, error);
 }
 
 /* ---- the table ---- */

@@ -15,10 +15,13 @@ G_BEGIN_DECLS
 /** cg_backend_cuda: its open() opens the module. The module is never closed. */
 const CgBackend *cg_backend_cuda (void);
 
-/** cg_cuda_probe: whether the CUDA engine can work here. Opens the module, but neither model nor context. Any thread.
- * Errors: NOT_FOUND if there is no module, no NVIDIA driver or no GPU, as on most machines, where nothing is wrong;
- * UNSUPPORTED and others if all three are there and do not fit, or a library is missing. */
-gboolean cg_cuda_probe (GError **error);
+/** cg_cuda_is_installed: whether there is a module to open. Any thread. */
+gboolean cg_cuda_is_installed (void);
+
+/** cg_cuda_probe: whether the CUDA engine can work on GPU @device. Opens the module, but neither model nor context. Any
+ * thread. Errors: NOT_FOUND if there is no module, no NVIDIA driver or no such GPU; UNSUPPORTED and others if all three
+ * are there and do not fit, or a library is missing. */
+gboolean cg_cuda_probe (guint device, GError **error);
 
 /* For benchmarks, over what cg_backend_cuda()->open() gave, in the place of the engine's thread: what CgCudaModule's
  * functions of these names do (cuda/module.h). */

@@ -32,6 +32,7 @@ typedef enum {
  * @device: AUTO = CUDA if it works here, else the CPU; the CPU if @isa is set
  * @precision: AUTO = fp16 with CUDA (bf16 if that overflows); on the CPU bf16 where that is faster (or @isa has it), else
  *   fp32. FP16: CUDA only
+ * @cuda_device: CUDA's number of the GPU
  * @threads: CPU threads, 0 = one for each CPU this process may run on
  * @isa: NULL = the best this CPU has; else one of cg_cpu_isa_names() (cpu/cpu.h), for tests and benchmarks
  * @null_delay_us: the null engine takes this long for a batch; it stands for compute time in tests
@@ -42,6 +43,7 @@ typedef enum {
 typedef struct {
   CgDevice device;
   CgPrecision precision;
+  guint cuda_device;
   guint threads;
   const char *isa;
   guint null_delay_us;
@@ -103,8 +105,7 @@ const CgBackend *cg_backend_null (void); /* null.c: answers from a hash of the w
 CgEngine *cg_engine_get (const char *path, const CgEngineOptions *options, GError **error);
 
 /** cg_engine_get_noting: the same. @note: (out) (transfer full) (nullable): why device AUTO came to the CPU, for the
- * user, where CUDA is installed and there is a GPU, but they don't work; else NULL: on a machine without, the CPU is
- * no surprise. */
+ * user, where the CUDA engine is installed; else NULL: without it the CPU is no surprise. */
 CgEngine *cg_engine_get_noting (const char *path, const CgEngineOptions *options, char **note,
                                 GError **error);
 

@@ -125,10 +125,11 @@ engine_key (const char *path, const CgBackend *backend, const CgEngineOptions *o
 
   if (model == NULL)
     return NULL;
-  return g_strdup_printf ("%s %s precision=%d threads=%u isa=%s delay=%u fail=%u lose=%u load=%u",
-                          model, backend->name, options->precision, options->threads,
-                          options->isa ? options->isa : "", options->null_delay_us,
-                          options->null_fail_at, options->null_lose_at, options->null_load_us);
+  return g_strdup_printf (
+      "%s %s gpu=%u precision=%d threads=%u isa=%s delay=%u fail=%u lose=%u load=%u", model,
+      backend->name, backend->reads_cuda ? options->cuda_device : 0, options->precision,
+      options->threads, options->isa ? options->isa : "", options->null_delay_us,
+      options->null_fail_at, options->null_lose_at, options->null_load_us);
 }
 
 CgEngine *
@@ -169,7 +170,9 @@ cg_engine_get_noting (const char *path, const CgEngineOptions *options, char **n
   *note = NULL;
   if (model == NULL) /* before the libraries of a GPU are opened, which takes much longer */
     return NULL;
-  if (options->device == CG_DEVICE_AUTO && !options->isa && cg_cuda_probe (&reason)) {
+  const gboolean tries =
+      options->device == CG_DEVICE_AUTO && !options->isa && cg_cuda_is_installed ();
+  if (tries && cg_cuda_probe (options->cuda_device, &reason)) {
     CgEngine *engine = cg_engine_get_with_backend (cg_backend_cuda (), path, options, &reason);
     if (engine)
       return engine;
@@ -178,7 +181,7 @@ cg_engine_get_noting (const char *path, const CgEngineOptions *options, char **n
   const CgBackend *backend = cg_backend_for (options->device, error);
   CgEngine *engine = backend ? cg_engine_get_with_backend (backend, path, options, error) : NULL;
   /* A model that is at fault itself has failed again. */
-  if (engine && reason && !g_error_matches (reason, CG_ERROR, CG_ERROR_NOT_FOUND))
+  if (engine && reason)
     *note = g_strdup (reason->message);
   return engine;
 }

@@ -446,7 +446,7 @@ cg_bench_cuda (const BenchOptions *options, const BenchCudaScale *scale)
   gboolean done;
 
   json_node_take_object (node, root);
-  if (!cg_cuda_probe (&error)) {
+  if (!cg_cuda_probe (0, &error)) {
     fprintf (stderr, "%s: %s\n", g_get_prgname (), error->message);
     return EXIT_FAILURE;
   }

@@ -566,7 +566,7 @@ main (int argc, char **argv)
   cg_fake_emulate ();
   cg_cuda_use_module (cg_cuda_module ());
 #endif
-  if (!cg_cuda_probe (&error))
+  if (!cg_cuda_probe (0, &error))
     no_device = error->message;
   g_test_add_func ("/cuda/device/parity", test_parity);
   g_test_add_func ("/cuda/device/batches", test_batches);

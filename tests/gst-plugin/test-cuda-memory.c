@@ -1,7 +1,8 @@
-/* Pictures in a GPU's memory, without a GPU: see fake-cuda/memory.h.
+/* Pictures in a GPU's memory, and GPUs that fail, without a GPU: see fake-cuda/memory.h.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "cuda/module.h"
 #include "element-fixture.h"
 #include "fake-cuda/memory.h"
 #include "frame.h"
@@ -203,11 +204,164 @@ GST_START_TEST (test_other_engine)
 }
 GST_END_TEST;
 
+/* ---- a GPU that fails ---- */
+
+/* The next message of @type, which has @text. */
+static void
+expect_message (Fixture *fixture, GstMessageType type, const gchar *text)
+{
+  g_autoptr (GstMessage) message = next_message (fixture, type);
+  g_autoptr (GError) error = NULL;
+
+  fail_unless (message != NULL, "no message with “%s”", text);
+  if (type == GST_MESSAGE_ERROR)
+    gst_message_parse_error (message, &error, NULL);
+  else
+    gst_message_parse_warning (message, &error, NULL);
+  fail_unless (strstr (error->message, text) != NULL, "%s", error->message);
+}
+
+static void
+expect_answer_of (Fixture *fixture, const gchar *device)
+{
+  g_autoptr (GstStructure) answer = next_answer (fixture);
+
+  fail_unless_equals_string (gst_structure_get_string (answer, "device"), device);
+}
+
+static const struct {
+  FakeCudaCall call;
+  CgCudaStatus status;
+} losses[] = {
+  { FAKE_CUDA_PUT, CG_CUDA_LOST },   { FAKE_CUDA_GET, CG_CUDA_LOST },
+  { FAKE_CUDA_RUN, CG_CUDA_LOST },   { FAKE_CUDA_PUT, CG_CUDA_MEMORY },
+  { FAKE_CUDA_GET, CG_CUDA_MEMORY }, { FAKE_CUDA_RUN, CG_CUDA_MEMORY },
+};
+
+/* A GPU that is lost, or that has no memory any more, while the stream runs: one WARNING, and the CPU takes over. */
+GST_START_TEST (test_loss_falls_back)
+{
+  Fixture fixture;
+
+  start (&fixture, "cuda");
+  push_cuda (&fixture, 0, 36);
+  expect_answer_of (&fixture, "cuda");
+  fake_cuda_fail (losses[__i__].call, 0, losses[__i__].status);
+  push_cuda (&fixture, 36, 100);
+  expect_message (&fixture, TOLD, "refuses. The CPU takes over");
+  expect_answer_of (&fixture, "cpu");
+  assert_no_message (&fixture, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR);
+  fixture_clear (&fixture);
+}
+GST_END_TEST;
+
+/* The same where that is not wanted: one ERROR, and the stream ends. */
+GST_START_TEST (test_loss_is_an_error)
+{
+  GstElement *element = element_new (0);
+  GstFlowReturn flow = GST_FLOW_OK;
+  Fixture fixture;
+
+  gst_util_set_object_arg (G_OBJECT (element), "device", "cuda");
+  gst_util_set_object_arg (G_OBJECT (element), "on-device-loss", "error");
+  fixture_start (&fixture, element, "offline");
+  gst_harness_set_src_caps_str (fixture.harness, CUDA_CAPS);
+  push_cuda (&fixture, 0, 36);
+  expect_answer_of (&fixture, "cuda");
+  fake_cuda_fail (losses[__i__].call, 0, losses[__i__].status);
+  for (guint i = 36; i < 100 && flow == GST_FLOW_OK; i++)
+    flow = gst_harness_push (fixture.harness, cuda_picture_new (i));
+  fail_unless_equals_int (flow, GST_FLOW_ERROR);
+  expect_message (&fixture, GST_MESSAGE_ERROR, "refuses");
+  assert_no_message (&fixture, TOLD);
+  fixture_clear (&fixture);
+}
+GST_END_TEST;
+
+/* Two GPUs are two engines: what befalls one is nothing to the other. */
+GST_START_TEST (test_two_gpus)
+{
+  Fixture fixtures[2];
+
+  for (guint i = 0; i < 2; i++) {
+    GstElement *element = element_new (0);
+    g_autofree gchar *active = NULL, *expected = g_strdup_printf ("cuda fake %u", i);
+
+    g_object_set (element, "cuda-device-id", i, NULL);
+    gst_util_set_object_arg (G_OBJECT (element), "device", "cuda");
+    fixture_start (&fixtures[i], element, "offline");
+    gst_harness_set_src_caps_str (fixtures[i].harness, CUDA_CAPS);
+    push_cuda (&fixtures[i], 0, 36);
+    expect_answer_of (&fixtures[i], "cuda");
+    g_object_get (element, "active-device", &active, NULL);
+    fail_unless_equals_string (active, expected);
+  }
+  fake_cuda_fail (FAKE_CUDA_RUN, 0, CG_CUDA_LOST);
+  for (guint i = 0; i < 2; i++)
+    push_cuda (&fixtures[i], 36, 100);
+  expect_message (&fixtures[0], TOLD, "The CPU takes over");
+  expect_answer_of (&fixtures[0], "cpu");
+  expect_answer_of (&fixtures[1], "cuda");
+  for (guint i = 0; i < 2; i++) {
+    assert_no_message (&fixtures[i], GST_MESSAGE_WARNING | GST_MESSAGE_ERROR);
+    fixture_clear (&fixtures[i]);
+  }
+}
+GST_END_TEST;
+
+static const struct {
+  FakeCudaCall call;
+  CgCudaStatus status;
+} refusals[] = {
+  { FAKE_CUDA_PROBE, CG_CUDA_ABSENT },     { FAKE_CUDA_PROBE, CG_CUDA_UNSUPPORTED },
+  { FAKE_CUDA_OPEN, CG_CUDA_UNSUPPORTED }, { FAKE_CUDA_OPEN, CG_CUDA_MEMORY },
+  { FAKE_CUDA_OPEN, CG_CUDA_COMPUTE },
+};
+
+/* A GPU on which nothing starts: with "auto" the CPU computes, and one WARNING says why. */
+GST_START_TEST (test_refusal_of_auto)
+{
+  Fixture fixture;
+
+  fake_cuda_fail (refusals[__i__].call, 0, refusals[__i__].status);
+  start (&fixture, "auto");
+  expect_message (&fixture, TOLD, "refuses. The CPU computes.");
+  push_cuda (&fixture, 0, 36);
+  expect_answer_of (&fixture, "cpu");
+  assert_no_message (&fixture, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR);
+  fixture_clear (&fixture);
+}
+GST_END_TEST;
+
+/* With "cuda" it is the ERROR of the state change; and so is a GPU that is not there. */
+GST_START_TEST (test_refusal_of_cuda)
+{
+  const gboolean other = __i__ == G_N_ELEMENTS (refusals);
+  GstElement *element = element_new (0);
+  Fixture fixture = { .element = element, .bus = gst_bus_new () };
+
+  gst_util_set_object_arg (G_OBJECT (element), "device", "cuda");
+  gst_element_set_bus (element, fixture.bus);
+  if (other)
+    g_object_set (element, "cuda-device-id", FAKE_CUDA_DEVICES, NULL);
+  else
+    fake_cuda_fail (refusals[__i__].call, 0, refusals[__i__].status);
+  fail_unless_equals_int (gst_element_set_state (element, GST_STATE_PAUSED),
+                          GST_STATE_CHANGE_FAILURE);
+  expect_message (&fixture, GST_MESSAGE_ERROR, other ? "no such fake GPU" : "refuses");
+  gst_element_set_state (element, GST_STATE_NULL);
+  gst_element_set_bus (element, NULL);
+  gst_object_unref (fixture.bus);
+  gst_object_unref (element);
+}
+GST_END_TEST;
+
 static Suite *
 cuda_memory_suite (void)
 {
   Suite *suite = suite_create ("cuda-memory");
   TCase *frames = tcase_create ("frames"), *element = tcase_create ("element");
+  TCase *failures = tcase_create ("failures");
 
   suite_add_tcase (suite, frames);
   tcase_add_test (frames, test_in_place);
@@ -217,6 +371,12 @@ cuda_memory_suite (void)
   tcase_add_test (element, test_cuda_engine);
   tcase_add_test (element, test_same_answers);
   tcase_add_test (element, test_other_engine);
+  suite_add_tcase (suite, failures);
+  tcase_add_loop_test (failures, test_loss_falls_back, 0, G_N_ELEMENTS (losses));
+  tcase_add_loop_test (failures, test_loss_is_an_error, 0, G_N_ELEMENTS (losses));
+  tcase_add_test (failures, test_two_gpus);
+  tcase_add_loop_test (failures, test_refusal_of_auto, 0, G_N_ELEMENTS (refusals));
+  tcase_add_loop_test (failures, test_refusal_of_cuda, 0, G_N_ELEMENTS (refusals) + 1);
   return suite;
 }
 

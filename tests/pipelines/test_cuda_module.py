@@ -161,12 +161,13 @@ def test_without_the_module_cuda_is_an_error_and_auto_is_silent(tmp_path):
     assert on_the_cpu(**nowhere) == []
 
 
-def test_without_a_driver_cuda_is_an_error_and_auto_is_silent(tmp_path):
+def test_without_a_driver_cuda_is_an_error_and_auto_says_why_the_cpu_computes(tmp_path):
     if has_driver():
         pytest.skip("this machine has an NVIDIA driver")
     here = {"CITYGUESSR_CUDA_MODULE": str(library(tmp_path / "module.so", "int nothing;"))}
     assert "no NVIDIA driver" in refusal(tmp_path, "device=cuda", **here)
-    assert on_the_cpu(**here) == []
+    warnings = on_the_cpu(**here)
+    assert len(warnings) == 1 and "no NVIDIA driver" in warnings[0] and "The CPU computes" in warnings[0]
 
 
 def test_a_missing_library_is_named(tmp_path, driver):
@@ -193,7 +194,7 @@ def test_a_driver_that_does_nothing_is_told_once(tmp_path, module, driver):
     assert not works and message
     told = refusal(tmp_path, "device=cuda", **here)
     assert len(told) > 20
-    assert len(on_the_cpu(**here)) == (0 if status == ABSENT else 1)
+    assert len(on_the_cpu(**here)) == 1
 
 
 def test_half_precision_is_for_gpus(tmp_path):

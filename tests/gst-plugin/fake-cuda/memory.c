@@ -135,6 +135,25 @@ gst_cuda_memory_sync (GstMemory *memory)
   ((Memory *)memory)->synced = TRUE;
 }
 
+/* ---- failures ---- */
+
+static gint failures[FAKE_CUDA_CALLS][FAKE_CUDA_DEVICES]; /* atomic */
+
+void
+fake_cuda_fail (FakeCudaCall call, guint device, gint status)
+{
+  g_atomic_int_set (&failures[call][device], status);
+}
+
+gint
+fake_cuda_take_failure (FakeCudaCall call, guint device)
+{
+  const gint status = g_atomic_int_get (&failures[call][device]);
+
+  g_atomic_int_set (&failures[call][device], 0);
+  return status;
+}
+
 guint
 fake_cuda_downloads (void)
 {

@@ -11,6 +11,8 @@
 
 G_BEGIN_DECLS
 
+#define FAKE_CUDA_DEVICES 2
+
 #pragma GCC visibility push(default)
 
 /** fake_cuda_memory_new: (transfer full): @size bytes on the device, each of them @value. */
@@ -25,6 +27,22 @@ gint fake_cuda_read (const void *pointer);
 
 /** gst_cuda_memory_sync: GStreamer's name for it. */
 void gst_cuda_memory_sync (GstMemory *memory);
+
+/** FakeCudaCall: what the engine of this machine is asked for. */
+typedef enum {
+  FAKE_CUDA_PROBE,
+  FAKE_CUDA_OPEN,
+  FAKE_CUDA_PUT,
+  FAKE_CUDA_GET,
+  FAKE_CUDA_RUN,
+  FAKE_CUDA_CALLS
+} FakeCudaCall;
+
+/** fake_cuda_fail: on GPU @device the next @call will fail with @status, a CgCudaStatus; 0: none will. */
+void fake_cuda_fail (FakeCudaCall call, guint device, gint status);
+
+/** fake_cuda_take_failure: for the engine: how @call is to fail this time, or 0. */
+gint fake_cuda_take_failure (FakeCudaCall call, guint device);
 
 /** fake_cuda_downloads: how often memory was mapped for the CPU. */
 guint fake_cuda_downloads (void);

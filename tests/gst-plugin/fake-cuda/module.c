@@ -14,6 +14,8 @@
 #define WINNER 8
 
 struct _CgCudaEngine {
+  unsigned device;
+  char description[32];
   CgGeometry geometry;
 };
 
@@ -29,21 +31,37 @@ fail (CgCudaError *error, CgCudaStatus status, const char *message)
   return false;
 }
 
+/* Whether @call works this time. */
+static bool
+works (FakeCudaCall call, unsigned device, CgCudaError *error)
+{
+  const int status = fake_cuda_take_failure (call, device);
+
+  return status == 0 || fail (error, (CgCudaStatus)status, "The fake GPU refuses");
+}
+
 static bool
 probe (int device, CgCudaError *error)
 {
-  return true;
+  return device < FAKE_CUDA_DEVICES ? works (FAKE_CUDA_PROBE, (unsigned)device, error)
+                                    : fail (error, CG_CUDA_ABSENT, "There is no such fake GPU");
 }
 
 static CgCudaEngine *
 open_it (const CgFolded *folded, const CgCudaOptions *options, CgCudaError *error)
 {
-  CgCudaEngine *engine = calloc (1, sizeof *engine);
+  CgCudaEngine *engine;
 
-  if (engine)
-    engine->geometry = folded->geometry;
-  else
+  if (!probe (options->device, error) || !works (FAKE_CUDA_OPEN, (unsigned)options->device, error))
+    return NULL;
+  engine = calloc (1, sizeof *engine);
+  if (!engine) {
     fail (error, CG_CUDA_MEMORY, "no memory");
+    return NULL;
+  }
+  engine->geometry = folded->geometry;
+  engine->device = (unsigned)options->device;
+  snprintf (engine->description, sizeof engine->description, "cuda fake %u", engine->device);
   return engine;
 }
 
@@ -56,7 +74,7 @@ close_it (CgCudaEngine *engine)
 static const char *
 describe (const CgCudaEngine *engine)
 {
-  return "cuda fake";
+  return engine->description;
 }
 
 static CgCudaSample *
@@ -81,6 +99,8 @@ sample_put (CgCudaEngine *engine, CgCudaSample *sample, const CgFrame *frame, Cg
   const int value =
       frame->memory == CG_MEMORY_CUDA ? fake_cuda_read (frame->plane[0]) : frame->plane[0][0];
 
+  if (!works (FAKE_CUDA_PUT, engine->device, error))
+    return false;
   if (value < 0)
     return fail (error, CG_CUDA_INPUT, "no device memory, or not yet written");
   sample->value = (uint8_t)value;
@@ -90,6 +110,8 @@ sample_put (CgCudaEngine *engine, CgCudaSample *sample, const CgFrame *frame, Cg
 static bool
 sample_get (CgCudaEngine *engine, CgCudaSample *sample, uint8_t *pixels, CgCudaError *error)
 {
+  if (!works (FAKE_CUDA_GET, engine->device, error))
+    return false;
   memset (pixels, sample->value, 3 * (size_t)engine->geometry.image * engine->geometry.image);
   return true;
 }
@@ -100,6 +122,8 @@ run (CgCudaEngine *engine, CgCudaSample *const *samples, unsigned n, CgOutputs *
 {
   const CgGeometry *g = &engine->geometry;
 
+  if (!works (FAKE_CUDA_RUN, engine->device, error))
+    return false;
   for (unsigned i = 0; i < n; i++) {
     for (unsigned k = 0; k < g->width; k++)
       outputs[i]->features[k] = 1;
