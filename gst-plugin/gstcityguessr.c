@@ -445,6 +445,7 @@ start (GstCityGuessr *self)
   GST_OBJECT_LOCK (self);
   options.device = self->settings.device;
   options.precision = self->settings.precision;
+  options.cuda_device = self->settings.cuda_device_id;
   options.threads = self->settings.cpu_threads;
   GST_OBJECT_UNLOCK (self);
   g_clear_pointer (&self->tagged_place, g_free);

@@ -7,6 +7,7 @@
 #define DEFAULT_MODEL NULL
 #define DEFAULT_DEVICE CG_DEVICE_AUTO
 #define DEFAULT_PRECISION CG_PRECISION_AUTO
+#define DEFAULT_CUDA_DEVICE_ID 0
 #define DEFAULT_CPU_THREADS 0
 #define DEFAULT_SAMPLE_INTERVAL 0
 #define DEFAULT_HOP 2
@@ -22,6 +23,7 @@
 #define DEFAULT_CAPTION_TEMPLATE GST_CITY_GUESSR_DEFAULT_CAPTION
 #define DEFAULT_CAPTION_TIMING GST_CITY_GUESSR_CAPTION_VIDEO
 
+#define MAX_CUDA_DEVICE_ID 1023
 #define MAX_CPU_THREADS 1024
 #define MAX_SAMPLE_INTERVAL (3600 * GST_SECOND)
 #define MAX_HOP 10000
@@ -192,6 +194,19 @@ install_model_and_device (GObjectClass *klass)
       klass, GST_CITY_GUESSR_SETTING_PRECISION,
       g_param_spec_enum ("precision", "Precision", "The numbers to compute in",
                          precision_get_type (), DEFAULT_PRECISION, FLAGS_READY));
+
+  /**
+   * GstCityGuessr:cuda-device-id:
+   *
+   * CUDA's number of the GPU that computes, where the device is one. Elements with the same model, GPU and
+   * precision share one engine.
+   *
+   * Since: 0.1
+   */
+  g_object_class_install_property (
+      klass, GST_CITY_GUESSR_SETTING_CUDA_DEVICE_ID,
+      g_param_spec_uint ("cuda-device-id", "CUDA device", "CUDA's number of the GPU", 0,
+                         MAX_CUDA_DEVICE_ID, DEFAULT_CUDA_DEVICE_ID, FLAGS_READY));
 
   /**
    * GstCityGuessr:cpu-threads:
@@ -434,6 +449,7 @@ gst_city_guessr_settings_init (GstCityGuessrSettings *settings)
     .model = g_strdup (g_getenv (GST_CITY_GUESSR_MODEL_VARIABLE)),
     .device = DEFAULT_DEVICE,
     .precision = DEFAULT_PRECISION,
+    .cuda_device_id = DEFAULT_CUDA_DEVICE_ID,
     .cpu_threads = DEFAULT_CPU_THREADS,
     .sample_interval = DEFAULT_SAMPLE_INTERVAL,
     .hop = DEFAULT_HOP,
@@ -471,6 +487,9 @@ gst_city_guessr_settings_set (GstCityGuessrSettings *settings, guint id, const G
     break;
   case GST_CITY_GUESSR_SETTING_PRECISION:
     settings->precision = g_value_get_enum (value);
+    break;
+  case GST_CITY_GUESSR_SETTING_CUDA_DEVICE_ID:
+    settings->cuda_device_id = g_value_get_uint (value);
     break;
   case GST_CITY_GUESSR_SETTING_CPU_THREADS:
     settings->cpu_threads = g_value_get_uint (value);
@@ -532,6 +551,9 @@ gst_city_guessr_settings_get (const GstCityGuessrSettings *settings, guint id, G
     break;
   case GST_CITY_GUESSR_SETTING_PRECISION:
     g_value_set_enum (value, settings->precision);
+    break;
+  case GST_CITY_GUESSR_SETTING_CUDA_DEVICE_ID:
+    g_value_set_uint (value, settings->cuda_device_id);
     break;
   case GST_CITY_GUESSR_SETTING_CPU_THREADS:
     g_value_set_uint (value, settings->cpu_threads);

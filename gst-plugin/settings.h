@@ -40,6 +40,7 @@ typedef struct {
   gchar *model;
   CgDevice device;
   CgPrecision precision;
+  guint cuda_device_id;
   guint cpu_threads;
   GstClockTime sample_interval; /* 0: the model's */
   guint hop;
@@ -58,6 +59,7 @@ typedef enum {
   GST_CITY_GUESSR_SETTING_MODEL = 1,
   GST_CITY_GUESSR_SETTING_DEVICE,
   GST_CITY_GUESSR_SETTING_PRECISION,
+  GST_CITY_GUESSR_SETTING_CUDA_DEVICE_ID,
   GST_CITY_GUESSR_SETTING_CPU_THREADS,
   GST_CITY_GUESSR_SETTING_SAMPLE_INTERVAL,
   GST_CITY_GUESSR_SETTING_HOP,

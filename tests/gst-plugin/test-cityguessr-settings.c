@@ -152,6 +152,7 @@ static const Property settings[] = {
   { "model", GST_PARAM_MUTABLE_READY, "some-file" },
   { "device", GST_PARAM_MUTABLE_READY, "cpu" },
   { "precision", GST_PARAM_MUTABLE_READY, "bf16" },
+  { "cuda-device-id", GST_PARAM_MUTABLE_READY, "1" },
   { "cpu-threads", GST_PARAM_MUTABLE_READY, "3" },
   { "sample-interval", GST_PARAM_MUTABLE_READY, "123456789" },
   { "hop", GST_PARAM_MUTABLE_PLAYING, "7" },

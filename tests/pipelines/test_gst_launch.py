@@ -14,6 +14,7 @@ PROPERTIES = {
     "model": ("String. Default: null", False),
     "device": ('Default: 0, "auto"', False),
     "precision": ('Default: 0, "auto"', False),
+    "cuda-device-id": ("Range: 0 - 1023 Default: 0", False),
     "cpu-threads": ("Default: 0", False),
     "sample-interval": ("Range: 0 - 3600000000000 Default: 0", False),
     "hop": ("Default: 2", True),
