@@ -16,7 +16,7 @@
 #include "model/shot.h"
 #include "sampler.h"
 
-/* After this many frames without a single timestamp the user is told. */
+/* After this many frames, most of them without a timestamp, the user is told. */
 #define UNTIMED_PATIENCE 50
 
 /* What the sampler holds. */
@@ -51,8 +51,9 @@ struct _GstCityGuessrAnalysis {
   CgShotSignature signature; /* of the newest sample of the stretch, if `has_signature` */
   gboolean has_signature;
   gint64 last_sample_arrived;
+  guint64 n_windows; /* since start */
   guint consecutive_failures;
-  gboolean told_untimed, told_backwards, told_loss;
+  gboolean told_untimed, told_backwards, told_loss, told_nothing;
 
   gint mode_changed; /* atomic: ask again whether to work live */
 };
@@ -280,8 +281,10 @@ gst_city_guessr_analysis_start (GstCityGuessrAnalysis *analysis, const CgEngineO
   gst_city_guessr_answers_reset_stats (analysis->answers);
   gst_segment_init (&analysis->segment, GST_FORMAT_UNDEFINED);
   gst_video_info_init (&analysis->info);
+  analysis->n_windows = 0;
   analysis->consecutive_failures = 0;
-  analysis->told_untimed = analysis->told_backwards = analysis->told_loss = FALSE;
+  analysis->told_untimed = analysis->told_backwards = FALSE;
+  analysis->told_loss = analysis->told_nothing = FALSE;
   GST_OBJECT_LOCK (analysis->element);
   analysis->stats = (GstCityGuessrAnalysisStats){ 0 };
   GST_OBJECT_UNLOCK (analysis->element);
@@ -360,6 +363,7 @@ submit (GstCityGuessrAnalysis *analysis, const GstCityGuessrSpan *span, gboolean
     samples[i] = shot->sample;
     numbers[i] = shot->number;
   }
+  analysis->n_windows++;
   GST_LOG_OBJECT (analysis->element,
                   "window %" GST_TIME_FORMAT " to %" GST_TIME_FORMAT ", %u samples%s",
                   GST_TIME_ARGS (span->start), GST_TIME_ARGS (span->end), span->distinct,
@@ -507,24 +511,30 @@ tell_untimed (GstCityGuessrAnalysis *analysis)
   if (analysis->told_untimed)
     return;
   analysis->told_untimed = TRUE;
-  GST_ELEMENT_WARNING (analysis->element, STREAM, FORMAT,
-                       ("The video has no timestamps, so no place can be told. Put an element that "
-                        "makes them (videoparse, a parser or a live source with "
-                        "do-timestamp=true) before cityguessr."),
-                       ("no buffer had a PTS"));
+  GST_ELEMENT_WARNING (
+      analysis->element, STREAM, FORMAT,
+      ("Most of the video has no timestamps, so no place can be told of it. Put an "
+       "element that makes them (videoparse, a parser or a live source with "
+       "do-timestamp=true) before cityguessr."),
+      ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " buffers had no PTS",
+       analysis->stats.untimed_frames, analysis->stats.frames));
 }
 
-/* Counts the frame, and tells when none so far had a timestamp. */
+static gboolean
+is_mostly_untimed (const GstCityGuessrAnalysisStats *stats)
+{
+  return stats->untimed_frames > stats->frames / 2;
+}
+
+/* Counts the frame, and tells when most so far had no timestamp. */
 static void
 count_frame (GstCityGuessrAnalysis *analysis, gboolean timed)
 {
-  guint64 frames, untimed;
-
   GST_OBJECT_LOCK (analysis->element);
-  frames = ++analysis->stats.frames;
-  untimed = analysis->stats.untimed_frames += !timed;
+  analysis->stats.frames++;
+  analysis->stats.untimed_frames += !timed;
   GST_OBJECT_UNLOCK (analysis->element);
-  if (untimed == frames && frames >= UNTIMED_PATIENCE)
+  if (analysis->stats.frames >= UNTIMED_PATIENCE && is_mostly_untimed (&analysis->stats))
     tell_untimed (analysis);
 }
 
@@ -581,8 +591,7 @@ look_at (GstCityGuessrAnalysis *analysis, GstBuffer *buffer, GstClockTime pts,
     count_unseen (analysis);
     return GST_FLOW_OK;
   }
-  if (gst_city_guessr_sampler_is_break (analysis->sampler, pts,
-                                        GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DISCONT))) {
+  if (gst_city_guessr_sampler_is_break (analysis->sampler, pts)) {
     flow = end_stretch (analysis);
     gst_city_guessr_outputs_forget (analysis->outputs);
   }
@@ -619,11 +628,61 @@ gst_city_guessr_analysis_take_frame (GstCityGuessrAnalysis *analysis, GstBuffer 
   return flow;
 }
 
+/* Whether there is no engine to be had, which is told, or nobody waits for one any more. */
+static gboolean
+is_given_up (GstCityGuessrAnalysis *analysis)
+{
+  g_autoptr (CgEngine) engine = NULL;
+  gboolean failed = TRUE, given_up;
+
+  g_mutex_lock (&analysis->lock);
+  if (analysis->loader)
+    engine = gst_city_guessr_loader_get_engine (analysis->loader, &failed);
+  given_up = failed || analysis->cancelled || analysis->flushing;
+  g_mutex_unlock (&analysis->lock);
+  return given_up;
+}
+
+/* At the end of a stream that gave not one window: why, unless something else was told. Of the totals only this thread's
+ * own are read. */
+static void
+tell_nothing (GstCityGuessrAnalysis *analysis)
+{
+  const GstCityGuessrAnalysisStats *stats = &analysis->stats;
+  guint min_samples;
+
+  if (stats->frames == 0 || analysis->n_windows > 0 || analysis->told_nothing ||
+      is_given_up (analysis))
+    return;
+  if (is_mostly_untimed (stats)) {
+    tell_untimed (analysis);
+    return;
+  }
+  if (stats->failed_samples > 0 || analysis->told_backwards || analysis->told_loss)
+    return;
+  analysis->told_nothing = TRUE;
+  GST_OBJECT_LOCK (analysis->element);
+  min_samples = analysis->settings->min_samples;
+  GST_OBJECT_UNLOCK (analysis->element);
+  if (stats->unseen_frames == stats->frames)
+    GST_ELEMENT_WARNING (analysis->element, STREAM, FAILED,
+                         ("The video ended before the model was loaded: no place was told."),
+                         ("%" G_GUINT64_FORMAT " frames", stats->frames));
+  else
+    GST_ELEMENT_WARNING (
+        analysis->element, STREAM, FAILED,
+        ("No place was told: the video, or each piece of it between jumps in time, was too short. "
+         "It had %" G_GUINT64_FORMAT " frames; cityguessr needs %u (min-samples) in a row, with "
+         "less than two sample intervals between them.",
+         stats->frames, min_samples),
+        ("%" G_GUINT64_FORMAT " samples, %" G_GUINT64_FORMAT " frames without PTS", stats->samples,
+         stats->untimed_frames));
+}
+
 void
 gst_city_guessr_analysis_drain (GstCityGuessrAnalysis *analysis)
 {
   g_autoptr (GError) loss = NULL;
-  gboolean untimed;
 
   end_stretch (analysis);
   if (analysis->opened)
@@ -631,12 +690,7 @@ gst_city_guessr_analysis_drain (GstCityGuessrAnalysis *analysis)
   loss = gst_city_guessr_answers_get_loss (analysis->answers);
   if (loss)
     replace_lost (analysis, loss);
-
-  GST_OBJECT_LOCK (analysis->element);
-  untimed = analysis->stats.frames > 0 && analysis->stats.untimed_frames == analysis->stats.frames;
-  GST_OBJECT_UNLOCK (analysis->element);
-  if (untimed)
-    tell_untimed (analysis);
+  tell_nothing (analysis);
 }
 
 /* ---- the stream and its settings ---- */
@@ -681,6 +735,17 @@ gst_city_guessr_analysis_settings_changed (GstCityGuessrAnalysis *analysis)
   options = analysis->settings->answers;
   GST_OBJECT_UNLOCK (analysis->element);
   gst_city_guessr_answers_set_options (analysis->answers, &options);
+}
+
+gboolean
+gst_city_guessr_analysis_is_live (GstCityGuessrAnalysis *analysis)
+{
+  gboolean live;
+
+  GST_OBJECT_LOCK (analysis->element);
+  live = analysis->stats.live;
+  GST_OBJECT_UNLOCK (analysis->element);
+  return live;
 }
 
 void

@@ -93,6 +93,9 @@ GstCityGuessrAnswers *gst_city_guessr_analysis_get_answers (GstCityGuessrAnalysi
 void gst_city_guessr_analysis_settings_changed (GstCityGuessrAnalysis *analysis);
 void gst_city_guessr_analysis_latency_changed (GstCityGuessrAnalysis *analysis);
 
+/** gst_city_guessr_analysis_is_live: at any time: whether the last frame was taken live. */
+gboolean gst_city_guessr_analysis_is_live (GstCityGuessrAnalysis *analysis);
+
 /** gst_city_guessr_analysis_get_stats: at any time. */
 void gst_city_guessr_analysis_get_stats (GstCityGuessrAnalysis *analysis,
                                          GstCityGuessrAnalysisStats *stats);

@@ -44,11 +44,12 @@
  * ## Windows
  *
  * The first frame is a sample, and from there on the first frame at or after each multiple of
- * #GstCityGuessr:sample-interval. Each window begins #GstCityGuessr:hop samples after the one before. A DISCONT flag,
- * a PTS that runs backwards, a gap of more than two intervals, a new segment and EOS end the window; what no window
+ * #GstCityGuessr:sample-interval. Each window begins #GstCityGuessr:hop samples after the one before. A PTS that runs
+ * backwards, a gap of more than two intervals, a new segment and EOS end the window; what no window
  * has covered then makes one more, from #GstCityGuessr:min-samples samples on. #GstCityGuessr:early-results gives
- * answers before the first window is full. A flush discards it. A change of caps ends nothing. Frames without PTS,
- * buffers with the GAP flag and frames played backwards pass through unseen.
+ * answers before the first window is full. A flush discards it. A change of caps ends nothing, nor does the DISCONT
+ * flag, which every frame after a dropped one has. Frames without PTS, buffers with the GAP flag and frames played
+ * backwards pass through unseen. A video that ends without a single window is a WARNING that says why.
  *
  * ## Live and offline
  *
@@ -56,9 +57,9 @@
  * one is complete, it is dropped and a QOS message says so (its numbers count windows); the meta rides on the first
  * buffer after the answer. Offline no window is dropped: the buffer that completes a window waits for the answer and
  * carries it, so that the same file gives the same answers every time, to the bit: each is computed by itself,
- * whatever else the engine has to do. A window that the end of a stretch completes rides on no buffer. In both modes
- * EOS, SEGMENT_DONE and GAP events wait until everything is answered. The element adds nothing to the latency of the
- * pipeline.
+ * whatever else the engine has to do; nor do QOS events go upstream, where late frames would be dropped. A window that
+ * the end of a stretch completes rides on no buffer. In both modes EOS and SEGMENT_DONE wait until everything is
+ * answered. The element adds nothing to the latency of the pipeline.
  *
  * A window that cannot be computed is a WARNING and a missing message; the pipeline goes on.
  *
@@ -268,8 +269,9 @@ gst_city_guessr_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
     return flow;
   carry_news (self, buffer);
   if (visible)
-    gst_city_guessr_outputs_advance (self->outputs, GST_BUFFER_PTS (buffer),
-                                     GST_BUFFER_DURATION (buffer));
+    gst_city_guessr_outputs_advance (self->outputs, GST_BUFFER_PTS (buffer));
+  else
+    gst_city_guessr_outputs_begin (self->outputs);
   return gst_city_guessr_outputs_get_flow (self->outputs);
 }
 
@@ -326,9 +328,6 @@ gst_city_guessr_sink_event (GstBaseTransform *trans, GstEvent *event)
   case GST_EVENT_SEGMENT_DONE:
     gst_city_guessr_analysis_drain (self->analysis);
     break;
-  case GST_EVENT_GAP:
-    gst_city_guessr_answers_wait (gst_city_guessr_analysis_get_answers (self->analysis));
-    break;
   default:
     break;
   }
@@ -336,11 +335,19 @@ gst_city_guessr_sink_event (GstBaseTransform *trans, GstEvent *event)
   return GST_BASE_TRANSFORM_CLASS (gst_city_guessr_parent_class)->sink_event (trans, event);
 }
 
+/* Offline, frames come late at a sink because windows are waited for. Who hears of that drops frames until they are in
+ * time, and with them the answers. */
 static gboolean
 gst_city_guessr_src_event (GstBaseTransform *trans, GstEvent *event)
 {
+  GstCityGuessrAnalysis *analysis = GST_CITY_GUESSR (trans)->analysis;
+
   if (GST_EVENT_TYPE (event) == GST_EVENT_LATENCY)
-    gst_city_guessr_analysis_latency_changed (GST_CITY_GUESSR (trans)->analysis);
+    gst_city_guessr_analysis_latency_changed (analysis);
+  if (GST_EVENT_TYPE (event) == GST_EVENT_QOS && !gst_city_guessr_analysis_is_live (analysis)) {
+    gst_event_unref (event);
+    return TRUE;
+  }
   return GST_BASE_TRANSFORM_CLASS (gst_city_guessr_parent_class)->src_event (trans, event);
 }
 

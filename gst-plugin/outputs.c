@@ -20,6 +20,9 @@
  * that rounding to running time in textoverlay cannot have it wait for a caption that is not due yet. */
 #define TOLERANCE GST_MSECOND
 
+/* A GAP that is longer is taken for one that does not know its end. */
+#define LONGEST_GAP (24 * 60 * 60 * GST_SECOND)
+
 /* Text in both formats of the pad; nothing to say if @plain is NULL. */
 typedef struct {
   GBytes *plain, *markup;
@@ -56,6 +59,7 @@ struct _GstCityGuessrOutputs {
   GstClockTime due;      /* the grid's next point */
   GstClockTime text_end; /* so far captions are said */
   GstClockTime json_end; /* so far JSON is */
+  gboolean begun;        /* a frame of the segment has passed */
 
   Cue pending;       /* timing by windows: waits to be known to its end */
   GQueue early_json; /* of GBytes: answers before the first frame */
@@ -238,15 +242,18 @@ take_cue (GstCityGuessrOutputs *outputs)
 
 /* ---- JSON ---- */
 
-/* Neither before the segment's start nor before what was said. */
+/* Neither before the segment's start nor before what was said, nor at the segment's stop, where a sink drops it. */
 static GstClockTime
 json_time (const GstCityGuessrOutputs *outputs, GstClockTime pts)
 {
+  const GstSegment *segment = &outputs->segment;
+
   if (GST_CLOCK_TIME_IS_VALID (outputs->json_end))
     pts = MAX (pts, outputs->json_end);
-  if (outputs->segment.format == GST_FORMAT_TIME)
-    pts = MAX (pts, outputs->segment.start);
-  return pts;
+  if (segment->format != GST_FORMAT_TIME)
+    return pts;
+  pts = MAX (pts, segment->start);
+  return segment->stop > segment->start ? MIN (pts, segment->stop - 1) : pts;
 }
 
 /* @line: an answer given now. */
@@ -285,6 +292,14 @@ forget_times (GstCityGuessrOutputs *outputs)
   outputs->text_end = outputs->json_end = GST_CLOCK_TIME_NONE;
 }
 
+/* Whether the video has jumped back to @pts. By less than a step it runs on, as with frames out of order. */
+static gboolean
+jumps_back (const GstCityGuessrOutputs *outputs, GstClockTime pts)
+{
+  return GST_CLOCK_TIME_IS_VALID (outputs->position) && pts < outputs->position &&
+         outputs->position - pts > outputs->step;
+}
+
 /* The grid's first point after @time, which is not before the origin. */
 static GstClockTime
 next_point (const GstCityGuessrOutputs *outputs, GstClockTime time)
@@ -308,11 +323,16 @@ static void
 reach (GstCityGuessrOutputs *outputs, GstClockTime pts, GstClockTime end)
 {
   const GstClockTime early = pts + MIN (TOLERANCE, outputs->step / 8);
-  const gboolean first = !GST_CLOCK_TIME_IS_VALID (outputs->due);
-  GstClockTime start = first ? pts : outputs->due;
+  GstClockTime start;
+  gboolean first;
 
   if (!runs_forwards (outputs))
     return;
+  if (jumps_back (outputs, pts))
+    forget_times (outputs);
+  first = !GST_CLOCK_TIME_IS_VALID (outputs->due);
+  start = first ? pts : outputs->due;
+  outputs->begun = TRUE;
   if (!GST_CLOCK_TIME_IS_VALID (outputs->origin))
     outputs->origin = pts;
   outputs->position = pts;
@@ -340,6 +360,7 @@ begin_segment (GstCityGuessrOutputs *outputs, GstEvent *event)
   gst_event_replace (&outputs->segment_event, event);
   gst_event_copy_segment (event, &outputs->segment);
   gst_clear_event (&outputs->eos);
+  outputs->begun = FALSE;
   forget_times (outputs);
 }
 
@@ -385,6 +406,14 @@ push_backwards_gap (GstCityGuessrOutputs *outputs, GstCityGuessrSidePad *pad)
                                                       : GST_CLOCK_TIME_NONE);
 }
 
+/* There is nothing to say yet; this lets a sink preroll, as the video's does. */
+static void
+push_first_gap (GstCityGuessrOutputs *outputs, GstCityGuessrSidePad *pad)
+{
+  if (runs_forwards (outputs) && outputs->segment.format == GST_FORMAT_TIME)
+    push_gap (pad, outputs->segment.start, 0);
+}
+
 static void
 push_to_both (GstCityGuessrOutputs *outputs, GstEvent *event)
 {
@@ -409,6 +438,8 @@ catch_up (GstCityGuessrOutputs *outputs, GstCityGuessrSidePad *pad)
       say (outputs, get_said (outputs), position, end);
     else
       push_gap (pad, MAX (position, outputs->segment.start), 0);
+  } else if (outputs->begun) {
+    push_first_gap (outputs, pad);
   }
   push_event (pad, outputs->eos);
 }
@@ -448,6 +479,7 @@ forget_segment (GstCityGuessrOutputs *outputs)
   gst_clear_event (&outputs->segment_event);
   gst_clear_event (&outputs->eos);
   gst_segment_init (&outputs->segment, GST_FORMAT_UNDEFINED);
+  outputs->begun = FALSE;
   forget_times (outputs);
 }
 
@@ -487,8 +519,10 @@ take_gap (GstCityGuessrOutputs *outputs, GstEvent *event)
   GstClockTime pts, duration;
 
   gst_event_parse_gap (event, &pts, &duration);
+  if (duration > LONGEST_GAP) /* or NONE, the greatest */
+    duration = 0;
   if (GST_CLOCK_TIME_IS_VALID (pts))
-    reach (outputs, pts, GST_CLOCK_TIME_IS_VALID (duration) ? pts + duration : pts);
+    reach (outputs, pts, pts + MIN (duration, GST_CLOCK_TIME_NONE - 1 - pts));
 }
 
 static void
@@ -604,11 +638,23 @@ gst_city_guessr_outputs_event (GstCityGuessrOutputs *outputs, GstEvent *event)
 }
 
 void
-gst_city_guessr_outputs_advance (GstCityGuessrOutputs *outputs, GstClockTime pts,
-                                 GstClockTime duration)
+gst_city_guessr_outputs_advance (GstCityGuessrOutputs *outputs, GstClockTime pts)
 {
   g_mutex_lock (&outputs->lock);
   reach (outputs, pts, pts);
+  g_mutex_unlock (&outputs->lock);
+  for_each_pad (outputs, tell, NULL);
+}
+
+void
+gst_city_guessr_outputs_begin (GstCityGuessrOutputs *outputs)
+{
+  g_mutex_lock (&outputs->lock);
+  if (!outputs->begun) {
+    push_first_gap (outputs, outputs->text);
+    push_first_gap (outputs, outputs->json);
+    outputs->begun = TRUE;
+  }
   g_mutex_unlock (&outputs->lock);
   for_each_pad (outputs, tell, NULL);
 }

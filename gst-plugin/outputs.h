@@ -13,7 +13,8 @@
  *   JSON      A buffer for each answer, without duration, at the position of the video when it was given; in the steps of
  *             the captions, GAPs tell how far time has come.
  *
- * While video runs backwards, nothing is said but one GAP. Live, the answer to a window of before a break, or before this
+ * While video runs backwards, nothing is said but one GAP. Where its PTS jumps back by more than a step within a segment,
+ * so do the pads' times. Live, the answer to a window of before a break, or before this
  * segment, may come late: then it is no caption.
  *
  * A reader that interleaves by the pad, as qtmux does, needs a queue on the video, like any stream it muxes.
@@ -74,9 +75,12 @@ void gst_city_guessr_outputs_stop (GstCityGuessrOutputs *outputs);
 void gst_city_guessr_outputs_event (GstCityGuessrOutputs *outputs, GstEvent *event);
 
 /** gst_city_guessr_outputs_advance: streaming: video has come to a frame that is about to go on; answers that it
- * completed have been given. @pts: valid, in the segment; @duration: may be GST_CLOCK_TIME_NONE */
-void gst_city_guessr_outputs_advance (GstCityGuessrOutputs *outputs, GstClockTime pts,
-                                      GstClockTime duration);
+ * completed have been given. @pts: valid, in the segment */
+void gst_city_guessr_outputs_advance (GstCityGuessrOutputs *outputs, GstClockTime pts);
+
+/** gst_city_guessr_outputs_begin: streaming: a frame is about to go on whose time says nothing. A sink that prerolls with
+ * the first one of a segment can do so on the pads, too. */
+void gst_city_guessr_outputs_begin (GstCityGuessrOutputs *outputs);
 
 /** gst_city_guessr_outputs_answer: the newest answer: a structure as in report.h, borrowed. Posts and calls nothing, so
  * it may be called with a lock held that no call here waits for. */

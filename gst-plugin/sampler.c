@@ -33,6 +33,8 @@ struct _GstCityGuessrSampler {
   guint64 last_cell;     /* cell of the newest sample */
   GstClockTime last_pts; /* of the newest frame; NONE before the first */
   GstClockTime last_end; /* PTS + duration of the same */
+  GstClockTime due;      /* where the next one is expected */
+  GstClockTime previous; /* PTS of the newest frame, of whatever stretch */
 };
 
 GstCityGuessrSampler *
@@ -44,6 +46,7 @@ gst_city_guessr_sampler_new (guint frames, GstClockTime interval, GDestroyNotify
   sampler->interval = interval;
   sampler->tolerance = MIN (TOLERANCE, interval / 8);
   sampler->release = release;
+  sampler->previous = GST_CLOCK_TIME_NONE;
   sampler->held = g_new0 (Held, 2 * frames);
   sampler->window = g_new0 (gpointer, frames);
   gst_city_guessr_sampler_restart (sampler);
@@ -71,18 +74,17 @@ gst_city_guessr_sampler_restart (GstCityGuessrSampler *sampler)
   sampler->early = sampler->interval;
   sampler->origin = GST_CLOCK_TIME_NONE;
   sampler->last_cell = 0;
-  sampler->last_pts = sampler->last_end = GST_CLOCK_TIME_NONE;
+  sampler->last_pts = sampler->last_end = sampler->due = GST_CLOCK_TIME_NONE;
 }
 
 gboolean
-gst_city_guessr_sampler_is_break (const GstCityGuessrSampler *sampler, GstClockTime pts,
-                                  gboolean discont)
+gst_city_guessr_sampler_is_break (const GstCityGuessrSampler *sampler, GstClockTime pts)
 {
   if (!GST_CLOCK_TIME_IS_VALID (sampler->last_pts))
     return FALSE;
-  if (discont || pts < sampler->last_pts)
+  if (pts < sampler->last_pts)
     return TRUE;
-  return pts > sampler->last_end && pts - sampler->last_end > GAP_INTERVALS * sampler->interval;
+  return pts > sampler->due && pts - sampler->due > GAP_INTERVALS * sampler->interval;
 }
 
 /* The cell of the finest grid that @pts lies in: floor ((pts - t0 + tolerance) / (interval /
@@ -112,7 +114,11 @@ gst_city_guessr_sampler_advance (GstCityGuessrSampler *sampler, GstClockTime pts
                                  GstClockTime duration)
 {
   sampler->last_pts = pts;
-  sampler->last_end = GST_CLOCK_TIME_IS_VALID (duration) ? pts + duration : pts;
+  sampler->last_end = sampler->due = GST_CLOCK_TIME_IS_VALID (duration) ? pts + duration : pts;
+  if (!GST_CLOCK_TIME_IS_VALID (duration) &&
+      pts > sampler->previous) /* which may be NONE, the greatest */
+    sampler->due = pts + (pts - sampler->previous);
+  sampler->previous = pts;
   if (!GST_CLOCK_TIME_IS_VALID (sampler->origin))
     return TRUE;
   return level_of (sampler, cell_of (sampler, pts)) <= sampler->level;

@@ -3,10 +3,11 @@
  * alone.
  *
  * A stretch is a piece of stream in which time runs on without a break. It ends at
- *  - a buffer with the DISCONT flag;
  *  - a PTS lower than the one before;
- *  - a gap: a PTS more than two intervals past the end (PTS + duration) of the frame before;
+ *  - a gap: a PTS more than two intervals past the end of the frame before, which is its PTS + duration, or, if it has
+ *    none, as far from it as it was from the one before it;
  *  - whatever the caller says ends it: EOS, a new segment, a flush.
+ * The DISCONT flag ends nothing: it is on every frame after one that was dropped, as by QoS or a leaky queue.
  *
  * The grid of a stretch: t0 is the PTS of its first frame, and the targets are t0 + k * interval.
  * The sample of a target is the first frame with PTS >= target - tolerance, where tolerance = min
@@ -65,11 +66,10 @@ void gst_city_guessr_sampler_free (GstCityGuessrSampler *sampler);
 
 /** gst_city_guessr_sampler_is_break: whether a frame with this @pts (valid) begins a new stretch.
  * If so, the caller asks for the last window, restarts, and only then goes on with the frame. */
-gboolean gst_city_guessr_sampler_is_break (const GstCityGuessrSampler *sampler, GstClockTime pts,
-                                           gboolean discont);
+gboolean gst_city_guessr_sampler_is_break (const GstCityGuessrSampler *sampler, GstClockTime pts);
 
 /** gst_city_guessr_sampler_advance: time has come to a frame.
- * @pts: valid; @duration: may be GST_CLOCK_TIME_NONE, then taken as 0
+ * @pts: valid; @duration: may be GST_CLOCK_TIME_NONE, then taken as 0 but for gaps
  * Returns: whether the frame is a sample. If it holds no picture, or the picture cannot be had, the
  * caller just does not add it, and the next frame takes its place. */
 gboolean gst_city_guessr_sampler_advance (GstCityGuessrSampler *sampler, GstClockTime pts,
@@ -92,7 +92,7 @@ gboolean gst_city_guessr_sampler_last_window (GstCityGuessrSampler *sampler, gui
 gboolean gst_city_guessr_sampler_early_window (GstCityGuessrSampler *sampler, guint min_samples,
                                                GstCityGuessrSpan *span);
 
-/** gst_city_guessr_sampler_restart: forgets everything; the next frame begins a stretch. */
+/** gst_city_guessr_sampler_restart: the next frame begins a stretch. Forgets everything but how far apart frames are. */
 void gst_city_guessr_sampler_restart (GstCityGuessrSampler *sampler);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstCityGuessrSampler, gst_city_guessr_sampler_free)

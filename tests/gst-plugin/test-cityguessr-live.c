@@ -44,8 +44,8 @@ GST_START_TEST (test_auto_mode)
 GST_END_TEST;
 
 /* Given an engine that is far behind, video does not wait: of six windows the engine computes at most
- * the first one, the newest one waits, those between are dropped and counted. At the next GAP event the
- * rest is answered, and the newest answer rides on the next buffer. */
+ * the first one, the newest one waits, those between are dropped and counted. The newest answer rides on the
+ * next buffer. */
 GST_START_TEST (test_live_drops)
 {
   Fixture fixture;
@@ -67,7 +67,7 @@ GST_START_TEST (test_live_drops)
     gst_message_unref (message);
   }
 
-  push_event (&fixture, gst_event_new_gap (86 * FRAME_TIME, FRAME_TIME));
+  wait_for_total (&fixture, "answered", 6 - dropped);
   fail_unless_equals_uint64 (total (&fixture, "pending"), 0);
   fail_unless_equals_uint64 (total (&fixture, "answered"), 6 - dropped);
   while ((message = next_message (&fixture, GST_MESSAGE_ELEMENT))) {
@@ -76,7 +76,7 @@ GST_START_TEST (test_live_drops)
   }
   fail_unless_equals_uint64 (id, 5);
 
-  push (&fixture, 87, 1);
+  push (&fixture, 86, 1);
   for (guint i = 0; i < 87; i++) {
     buffer = gst_harness_pull (fixture.harness);
     fail_unless ((meta_of (buffer) != NULL) == (i == 86), "buffer %u", i);
@@ -188,7 +188,7 @@ GST_START_TEST (test_flush_forgets)
   assert_no_message (&fixture, TOLD);
   push (&fixture, 10, 3); /* with what was flushed, more than min-samples */
   push_event (&fixture, gst_event_new_eos ());
-  assert_no_message (&fixture, TOLD);
+  assert_no_message (&fixture, GST_MESSAGE_ELEMENT);
   fixture_clear (&fixture);
 }
 GST_END_TEST;

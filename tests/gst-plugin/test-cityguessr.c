@@ -101,7 +101,20 @@ GST_START_TEST (test_eos_comes_last)
 }
 GST_END_TEST;
 
-/* Given fewer samples than the model takes, the answer says so; fewer than min-samples, none. */
+/* The next of what is TOLD is a WARNING with @text in it. */
+static void
+expect_warning (Fixture *fixture, const gchar *text)
+{
+  g_autoptr (GstMessage) message = next_message (fixture, TOLD);
+  g_autoptr (GError) error = NULL;
+
+  fail_unless (message != NULL, "no message with “%s”", text);
+  fail_unless_equals_string (GST_MESSAGE_TYPE_NAME (message), "warning");
+  gst_message_parse_warning (message, &error, NULL);
+  fail_unless (strstr (error->message, text) != NULL, "%s", error->message);
+}
+
+/* Given fewer samples than the model takes, the answer says so; fewer than min-samples, a WARNING. */
 GST_START_TEST (test_partial)
 {
   static const guint spread[FRAMES] = { 0, 1, 1, 2, 2, 3, 3, 4 };
@@ -124,6 +137,7 @@ GST_START_TEST (test_partial)
   fixture_start (&fixture, element_new (0), "offline");
   push (&fixture, 0, 3);
   push_event (&fixture, gst_event_new_eos ());
+  expect_warning (&fixture, "3 frames; cityguessr needs 4 (min-samples)");
   assert_no_message (&fixture, TOLD);
   fixture_clear (&fixture);
 }
@@ -142,14 +156,16 @@ GST_START_TEST (test_segment_done)
 }
 GST_END_TEST;
 
-/* Given a GAP event, what is under way is answered before it passes, and the window goes on. */
+/* Given a GAP event, as for each lost packet of a live stream, it passes while a window is under way, which goes on. */
 GST_START_TEST (test_gap_event)
 {
   Fixture fixture;
 
-  fixture_start (&fixture, element_new (20000), "live");
+  fixture_start (&fixture, element_new (SECONDS_TO_US), "live");
   push (&fixture, 0, 36);
   push_event (&fixture, gst_event_new_gap (36 * FRAME_TIME, 2 * FRAME_TIME));
+  fail_unless_equals_uint64 (total (&fixture, "answered"), 0);
+  wait_for_total (&fixture, "answered", 1);
   assert_window (next_answer (&fixture), 0, 5);
   push (&fixture, 38, 8);
   push_event (&fixture, gst_event_new_eos ());
@@ -158,23 +174,44 @@ GST_START_TEST (test_gap_event)
 }
 GST_END_TEST;
 
-/* Given a break (see test-sampler.c for all kinds), what was there is answered by itself. */
+/* Given frames after dropped ones, which have the DISCONT flag, the window goes on: time alone tells a break. */
 GST_START_TEST (test_discont)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, element_new (0), "offline");
+  for (guint i = 0; i < 36; i++) {
+    GstBuffer *buffer = picture_new (i);
+
+    GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
+    gst_harness_push (fixture.harness, buffer);
+  }
+  assert_window (next_answer (&fixture), 0, 5);
+  fixture_clear (&fixture);
+}
+GST_END_TEST;
+
+/* Given a break (see test-sampler.c for all kinds), what was there is answered by itself. */
+GST_START_TEST (test_break)
 {
   static const guint before[FRAMES] = { 0, 1, 3, 4, 5, 6, 8, 9 };
   static const guint after[FRAMES] = { 10, 11, 13, 14, 15, 16, 18, 19 };
   Fixture fixture;
   GstStructure *answer;
-  GstBuffer *buffer = picture_new (10);
+  GstBuffer *buffer;
 
   fixture_start (&fixture, element_new (0), "offline");
   push (&fixture, 0, 10);
-  GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
-  gst_harness_push (fixture.harness, buffer);
-  answer = next_answer (&fixture);
-  assert_frames (answer, before);
-  gst_structure_free (answer);
-  push (&fixture, 11, 9);
+  for (guint i = 10; i < 20; i++) {
+    buffer = picture_new (i);
+    GST_BUFFER_PTS (buffer) += 60 * GST_SECOND;
+    gst_harness_push (fixture.harness, buffer);
+    if (i > 10)
+      continue;
+    answer = next_answer (&fixture);
+    assert_frames (answer, before);
+    gst_structure_free (answer);
+  }
   push_event (&fixture, gst_event_new_eos ());
   answer = next_answer (&fixture);
   assert_frames (answer, after);
@@ -341,6 +378,46 @@ GST_START_TEST (test_untimed)
   fail_unless_equals_uint64 (total (&fixture, "frames"), 10);
   fail_unless_equals_uint64 (total (&fixture, "untimed-frames"), 10);
   fail_unless_equals_int (gst_harness_buffers_in_queue (fixture.harness), 10);
+  fixture_clear (&fixture);
+}
+GST_END_TEST;
+
+/* Given a first frame with a timestamp and none after it, as of a stream of JPEGs, the user is told, before it ends. */
+GST_START_TEST (test_mostly_untimed)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, element_new (0), "offline");
+  push (&fixture, 0, 1);
+  for (guint i = 1; i < 60; i++) {
+    GstBuffer *buffer = picture_new (i);
+
+    GST_BUFFER_PTS (buffer) = GST_CLOCK_TIME_NONE;
+    gst_harness_push (fixture.harness, buffer);
+  }
+  expect_warning (&fixture, "has no timestamps");
+  push_event (&fixture, gst_event_new_eos ());
+  assert_no_message (&fixture, TOLD);
+  fixture_clear (&fixture);
+}
+GST_END_TEST;
+
+/* Given a video that jumps too often for a single window, its end says so, once. */
+GST_START_TEST (test_nothing_told)
+{
+  Fixture fixture;
+
+  fixture_start (&fixture, element_new (0), "offline");
+  for (guint i = 0; i < 20; i++) {
+    GstBuffer *buffer = picture_new (i);
+
+    GST_BUFFER_PTS (buffer) = i * 10 * GST_SECOND;
+    gst_harness_push (fixture.harness, buffer);
+  }
+  push_event (&fixture, gst_event_new_segment_done (GST_FORMAT_TIME, 200 * GST_SECOND));
+  expect_warning (&fixture, "each piece of it between jumps in time, was too short");
+  push_event (&fixture, gst_event_new_eos ());
+  assert_no_message (&fixture, TOLD);
   fixture_clear (&fixture);
 }
 GST_END_TEST;
@@ -593,6 +670,7 @@ cityguessr_suite (void)
   tcase_add_test (windows, test_segment_done);
   tcase_add_test (windows, test_gap_event);
   tcase_add_test (windows, test_discont);
+  tcase_add_test (windows, test_break);
   tcase_add_test (windows, test_new_segment);
   tcase_add_test (windows, test_outside_segment);
   tcase_add_test (windows, test_caps_change);
@@ -600,6 +678,8 @@ cityguessr_suite (void)
   tcase_add_test (windows, test_no_duration);
   tcase_add_test (windows, test_variable_rate_caps);
   tcase_add_test (windows, test_untimed);
+  tcase_add_test (windows, test_mostly_untimed);
+  tcase_add_test (windows, test_nothing_told);
   tcase_add_test (windows, test_untimed_in_the_middle);
   tcase_add_test (windows, test_backwards);
   tcase_add_test (windows, test_repeatable);

@@ -38,7 +38,7 @@ GST_START_TEST (test_coarse_frames)
 
   bench_begin (&bench);
   for (guint i = 0; i < G_N_ELEMENTS (times); i++) {
-    gst_city_guessr_outputs_advance (bench.outputs, times[i] * GST_MSECOND, GST_CLOCK_TIME_NONE);
+    gst_city_guessr_outputs_advance (bench.outputs, times[i] * GST_MSECOND);
     answer (&bench, "Rome", 100, 10);
   }
   send_event (&bench, gst_event_new_eos ());
@@ -55,7 +55,7 @@ GST_START_TEST (test_rounded_time)
 
   bench_begin (&bench);
   frames (&bench, 0, 40);
-  gst_city_guessr_outputs_advance (bench.outputs, GST_SECOND - 1, GST_CLOCK_TIME_NONE);
+  gst_city_guessr_outputs_advance (bench.outputs, GST_SECOND - 1);
   expect_log (&bench.text, TEXT_BEGINS "gap 0+2000\n");
   bench_end (&bench);
 }
@@ -83,8 +83,25 @@ GST_START_TEST (test_forget)
 }
 GST_END_TEST;
 
-/* Given time that jumps back within a segment, nothing is said a second time. */
+/* Given time that runs back within a segment by less than a step, nothing is said a second time. */
 GST_START_TEST (test_never_backwards)
+{
+  Bench bench;
+
+  bench_begin (&bench);
+  open_json (&bench);
+  frames (&bench, 3000, 3960);
+  answer (&bench, "Rome", 3000, 960);
+  frames (&bench, 2960, 3000);
+  frames (&bench, 3960, 4040);
+  send_event (&bench, gst_event_new_eos ());
+  expect_log (&bench.text, TEXT_BEGINS "gap 3000+1000\ntext* 4000+1000 Rome\neos\n");
+  bench_end (&bench);
+}
+GST_END_TEST;
+
+/* Given time that jumps back, the pads go with the video. */
+GST_START_TEST (test_jump_back)
 {
   Bench bench;
 
@@ -96,8 +113,48 @@ GST_START_TEST (test_never_backwards)
   answer (&bench, "Rome", 0, 1000);
   frames (&bench, 3960, 4040);
   send_event (&bench, gst_event_new_eos ());
-  expect_log (&bench.text, TEXT_BEGINS "gap 3000+1000\ntext* 4000+1000 Rome\neos\n");
-  expect_log (&bench.json, JSON_BEGINS "gap 3000+0\nline* 3920\ngap 3920+80\neos\n");
+  expect_log (&bench.text, TEXT_BEGINS "gap 3000+1000\ngap 0+4000\ntext* 4000+1000 Rome\neos\n");
+  expect_log (&bench.json, JSON_BEGINS "gap 3000+0\ngap 0+3000\nline* 3920\ngap 3920+80\neos\n");
+  bench_end (&bench);
+}
+GST_END_TEST;
+
+/* Given frames without a time before all others, each pad hears of the first, so that its sink can preroll. */
+GST_START_TEST (test_begin)
+{
+  Bench bench;
+
+  bench_begin (&bench);
+  open_json (&bench);
+  gst_city_guessr_outputs_begin (bench.outputs);
+  gst_city_guessr_outputs_begin (bench.outputs);
+  expect_log (&bench.text, TEXT_BEGINS "gap 0+0\n");
+  expect_log (&bench.json, JSON_BEGINS "gap 0+0\n");
+  frames (&bench, 0, 40);
+  gst_city_guessr_outputs_begin (bench.outputs);
+  expect_log (&bench.text, "gap 0+1000\n");
+  bench_end (&bench);
+}
+GST_END_TEST;
+
+/* Given a GAP that reaches the end of the segment, JSON is still said where a sink takes it; one that would reach beyond
+ * all time ends nowhere. */
+GST_START_TEST (test_long_gaps)
+{
+  GstSegment segment;
+  Bench bench;
+
+  bench_begin (&bench);
+  open_json (&bench);
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  segment.stop = 2 * GST_SECOND;
+  send_event (&bench, gst_event_new_segment (&segment));
+  frames (&bench, 0, 1800);
+  send_event (&bench, gst_event_new_gap (1800 * GST_MSECOND, GST_CLOCK_TIME_NONE - 2));
+  send_event (&bench, gst_event_new_gap (1800 * GST_MSECOND, 200 * GST_MSECOND));
+  answer (&bench, "Rome", 0, 2000);
+  send_event (&bench, gst_event_new_eos ());
+  expect_in_log (&bench.json, "line* 1999999999ns\n");
   bench_end (&bench);
 }
 GST_END_TEST;
@@ -370,6 +427,9 @@ outputs_suite (void)
   tcase_add_test (says, test_rounded_time);
   tcase_add_test (says, test_forget);
   tcase_add_test (says, test_never_backwards);
+  tcase_add_test (says, test_jump_back);
+  tcase_add_test (says, test_begin);
+  tcase_add_test (says, test_long_gaps);
   tcase_add_test (says, test_video_gap);
   tcase_add_test (says, test_segments);
   tcase_add_test (says, test_backwards);

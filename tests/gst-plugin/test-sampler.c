@@ -75,13 +75,12 @@ stream_end (Stream *stream)
 }
 
 static void
-stream_push_full (Stream *stream, GstClockTime pts, GstClockTime duration, gboolean discont,
-                  gboolean picture)
+stream_push_full (Stream *stream, GstClockTime pts, GstClockTime duration, gboolean picture)
 {
   GstCityGuessrSpan span;
   guint frame = stream->next_frame;
 
-  if (gst_city_guessr_sampler_is_break (stream->sampler, pts, discont))
+  if (gst_city_guessr_sampler_is_break (stream->sampler, pts))
     stream_end (stream);
   if (gst_city_guessr_sampler_advance (stream->sampler, pts, duration) && picture) {
     n_alive++;
@@ -95,7 +94,7 @@ stream_push_full (Stream *stream, GstClockTime pts, GstClockTime duration, gbool
 static void
 stream_push (Stream *stream, GstClockTime pts, GstClockTime duration)
 {
-  stream_push_full (stream, pts, duration, FALSE, TRUE);
+  stream_push_full (stream, pts, duration, TRUE);
 }
 
 /* @n frames at @rate_n / @rate_d, with rounded timestamps, from @start on. */
@@ -269,7 +268,7 @@ GST_START_TEST (test_no_picture)
 
   stream_init (&stream, GST_SECOND / 5);
   for (guint i = 0; i < 77; i++)
-    stream_push_full (&stream, i * GST_SECOND / 25, GST_SECOND / 25, FALSE, i != 0 && i != 11);
+    stream_push_full (&stream, i * GST_SECOND / 25, GST_SECOND / 25, i != 0 && i != 11);
   /* t0 is the first picture's PTS: frame 1 */
   fail_unless_equals_int (stream.n_windows, 1);
   for (guint i = 0; i < FRAMES; i++)
@@ -360,17 +359,16 @@ GST_END_TEST;
 typedef struct {
   const gchar *what;
   gint64 offset; /* of the second part, from where the first one ends (ns) */
-  gboolean discont, breaks;
+  gboolean breaks;
 } Break;
 
 static const Break breaks[] = {
-  { "runs on", 0, FALSE, FALSE },
-  { "DISCONT", 0, TRUE, TRUE },
-  { "backwards", -(gint64)GST_SECOND, FALSE, TRUE },
-  { "the same time again", -(gint64)GST_SECOND / 25, FALSE, FALSE },
-  { "one frame missing", GST_SECOND / 25, FALSE, FALSE },
-  { "gap of exactly two intervals", 2 * GST_SECOND / 5, FALSE, FALSE },
-  { "gap of more", 2 * GST_SECOND / 5 + 1, FALSE, TRUE },
+  { "runs on", 0, FALSE },
+  { "backwards", -(gint64)GST_SECOND, TRUE },
+  { "the same time again", -(gint64)GST_SECOND / 25, FALSE },
+  { "one frame missing", GST_SECOND / 25, FALSE },
+  { "gap of exactly two intervals", 2 * GST_SECOND / 5, FALSE },
+  { "gap of more", 2 * GST_SECOND / 5 + 1, TRUE },
 };
 
 /* Given two parts of 60 frames, each too short for a window of 76, a break between them gives one
@@ -383,7 +381,7 @@ GST_START_TEST (test_break)
 
   stream_init (&stream, GST_SECOND / 5);
   stream_push_rate (&stream, 60, 25, 1, 0);
-  stream_push_full (&stream, end + this->offset, GST_SECOND / 25, this->discont, TRUE);
+  stream_push (&stream, end + this->offset, GST_SECOND / 25);
   stream_push_rate (&stream, 59, 25, 1, end + this->offset + GST_SECOND / 25);
 
   if (this->breaks) {
@@ -403,13 +401,24 @@ GST_START_TEST (test_break)
 }
 GST_END_TEST;
 
-/* Given DISCONT on the first frame, as every stream has it, nothing ends. */
-GST_START_TEST (test_first_discont)
+/* Given frames without durations, further apart than two intervals, as of a slow camera, they are one stretch from the
+ * third on, and what is missing between them is a gap. */
+GST_START_TEST (test_slow_frames)
 {
+  const GstClockTime apart = 3 * GST_SECOND;
   Stream stream;
 
   stream_init (&stream, GST_SECOND);
-  fail_if (gst_city_guessr_sampler_is_break (stream.sampler, 5 * GST_SECOND, TRUE));
+  for (guint i = 0; i < FRAMES + 1; i++)
+    stream_push (&stream, i * apart, GST_CLOCK_TIME_NONE);
+  fail_unless_equals_int (stream.n_windows, 1);
+  fail_if (stream.windows[0].last);
+  fail_unless_equals_uint64 (stream.windows[0].start, apart);
+  fail_unless_equals_uint64 (stream.windows[0].end, FRAMES * apart);
+  fail_if (
+      gst_city_guessr_sampler_is_break (stream.sampler, (FRAMES + 1) * apart + 2 * GST_SECOND));
+  fail_unless (
+      gst_city_guessr_sampler_is_break (stream.sampler, (FRAMES + 1) * apart + 2 * GST_SECOND + 1));
   stream_clear (&stream);
 }
 GST_END_TEST;
@@ -507,7 +516,7 @@ sampler_suite (void)
   tcase_add_test (ends, test_short_file);
   tcase_add_test (ends, test_coarsening);
   tcase_add_loop_test (ends, test_break, 0, G_N_ELEMENTS (breaks));
-  tcase_add_test (ends, test_first_discont);
+  tcase_add_test (ends, test_slow_frames);
   tcase_add_test (ends, test_min_samples);
   tcase_add_test (ends, test_early_windows);
   return suite;
