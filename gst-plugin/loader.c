@@ -9,14 +9,15 @@
 
 #define PROGRESS_CODE "loading"
 
-/* A cancelled thread is waited for this long, because most models are read in less; one that takes
- * longer is left to itself, but no more than so many at a time. */
+/* A cancelled thread is waited for this long, because most models are read in less, and one that waits for another's load
+ * ends at once; one that takes longer is left to itself, but no more than so many at a time. */
 #define PATIENCE (50 * G_TIME_SPAN_MILLISECOND)
 #define MAX_LEFT 16
 
 /* A state change waits this long for a failure: a missing file, a missing driver and, on the CPU, a malformed file are
- * found in much less. */
+ * found in much less. Elements that start with the same model one after the other share that time: for so long. */
 #define START_PATIENCE (200 * G_TIME_SPAN_MILLISECOND)
+#define START_SHARED (10 * G_TIME_SPAN_SECOND)
 
 static gint n_left; /* atomic: threads that were left to themselves */
 
@@ -30,7 +31,7 @@ struct _GstCityGuessrLoader {
 
   GMutex lock;
   GCond changed;
-  gboolean cancelled;
+  gint cancelled;    /* also atomic: see cg_engine_cancel_get() */
   gboolean settling; /* the thread tells how it went */
   gboolean settled;  /* it does nothing more */
   gboolean left;     /* nobody will join the thread */
@@ -105,11 +106,11 @@ load (gpointer data)
   g_autoptr (GError) error = NULL;
   g_autofree gchar *note = NULL;
   g_autoptr (CgEngine) engine =
-      cg_engine_get_noting (loader->model, &loader->options, &note, &error);
+      cg_engine_get_noting (loader->model, &loader->options, &loader->cancelled, &note, &error);
   gboolean wanted;
 
   g_mutex_lock (&loader->lock);
-  wanted = loader->settling = !loader->cancelled;
+  wanted = loader->settling = !g_atomic_int_get (&loader->cancelled);
   g_mutex_unlock (&loader->lock);
 
   /* A failure is told before the state change or the stream fails by it, and nothing is posted after that, so that
@@ -168,10 +169,41 @@ gst_city_guessr_loader_start (GstElement *element, const gchar *model,
   return NULL;
 }
 
+static GMutex patience_lock;
+static gchar *patience_model; /* the lock's, as is its time */
+static gint64 patience_begun;
+
+/* Until when to wait for a failure of @model. */
+static gint64
+share_patience (const gchar *model)
+{
+  const gint64 now = g_get_monotonic_time ();
+  gint64 deadline;
+
+  g_mutex_lock (&patience_lock);
+  if (g_strcmp0 (patience_model, model) != 0 || now > patience_begun + START_SHARED) {
+    g_free (patience_model);
+    patience_model = g_strdup (model);
+    patience_begun = now;
+  }
+  deadline = patience_begun + START_PATIENCE;
+  g_mutex_unlock (&patience_lock);
+  return deadline;
+}
+
+/* What failed may fail again at once. */
+static void
+forget_patience (void)
+{
+  g_mutex_lock (&patience_lock);
+  g_clear_pointer (&patience_model, g_free);
+  g_mutex_unlock (&patience_lock);
+}
+
 gboolean
 gst_city_guessr_loader_fails_at_once (GstCityGuessrLoader *loader)
 {
-  const gint64 deadline = g_get_monotonic_time () + START_PATIENCE;
+  const gint64 deadline = share_patience (loader->model);
   gboolean fails;
 
   g_mutex_lock (&loader->lock);
@@ -179,6 +211,8 @@ gst_city_guessr_loader_fails_at_once (GstCityGuessrLoader *loader)
     ;
   fails = loader->settled && loader->engine == NULL;
   g_mutex_unlock (&loader->lock);
+  if (fails)
+    forget_patience ();
   return fails;
 }
 
@@ -200,7 +234,7 @@ gst_city_guessr_loader_cancel (GstCityGuessrLoader *loader)
   gboolean told;
 
   g_mutex_lock (&loader->lock);
-  loader->cancelled = TRUE;
+  cg_engine_cancel_get (&loader->cancelled);
   told = loader->settling;
   while (!told && !loader->settled && g_cond_wait_until (&loader->changed, &loader->lock, deadline))
     ;

@@ -104,10 +104,16 @@ const CgBackend *cg_backend_null (void); /* null.c: answers from a hash of the w
  * Returns: (transfer full). Any thread. */
 CgEngine *cg_engine_get (const char *path, const CgEngineOptions *options, GError **error);
 
-/** cg_engine_get_noting: the same. @note: (out) (transfer full) (nullable): why device AUTO came to the CPU, for the
+/** cg_engine_get_noting: the same.
+ * @cancel: (nullable): atomic: ends it soon, with CG_ERROR_COMPUTE, if it becomes non-zero before this call has itself
+ *   begun to load; it is set by cg_engine_cancel_get()
+ * @note: (out) (transfer full) (nullable): why device AUTO came to the CPU, for the
  * user, where the CUDA engine is installed; else NULL: without it the CPU is no surprise. */
-CgEngine *cg_engine_get_noting (const char *path, const CgEngineOptions *options, char **note,
-                                GError **error);
+CgEngine *cg_engine_get_noting (const char *path, const CgEngineOptions *options,
+                                const gint *cancel, char **note, GError **error);
+
+/** cg_engine_cancel_get: sets *@cancel to 1, and wakes who waits with it for another's load. Any thread. */
+void cg_engine_cancel_get (gint *cancel);
 
 /** cg_engine_new: from a model in hand, never shared; AUTO is the CPU. @network is only read during the call. */
 CgEngine *cg_engine_new (CgModel *model, const CgNetwork *network, const CgEngineOptions *options,

@@ -20,25 +20,44 @@ static GCond registry_settled;
 /* char * -> CgEngine *, not referenced; NULL while a thread is opening it. */
 static GHashTable *registry;
 
-/* Returns a new reference to the engine of @key, or NULL: the caller is to open it and then to call
- * registry_settle (). Waits while another thread opens it. A lost engine is left to its users. */
-static CgEngine *
-registry_claim (const char *key)
+static gboolean
+is_cancelled (const gint *cancel)
 {
-  CgEngine *engine = NULL;
+  return cancel && g_atomic_int_get (cancel) != 0;
+}
+
+/* Fills @engine with a new reference to the engine of @key, or NULL: the caller is to open it and then to call
+ * registry_settle (). Waits while another thread opens it. A lost engine is left to its users. Returns: FALSE if it was
+ * cancelled first. */
+static gboolean
+registry_claim (const char *key, const gint *cancel, CgEngine **engine, GError **error)
+{
   gpointer found = NULL;
+  gboolean cancelled;
 
   g_mutex_lock (&registry_lock);
   if (!registry)
     registry = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  while (g_hash_table_lookup_extended (registry, key, NULL, &found) && !found)
+  while (!(cancelled = is_cancelled (cancel)) &&
+         g_hash_table_lookup_extended (registry, key, NULL, &found) && !found)
     g_cond_wait (&registry_settled, &registry_lock);
-  if (found && !cg_engine_is_lost (found))
-    engine = cg_engine_ref (found);
+  if (cancelled)
+    g_set_error_literal (error, CG_ERROR, CG_ERROR_COMPUTE, "Nobody waits for the model any more");
+  else if (found && !cg_engine_is_lost (found))
+    *engine = cg_engine_ref (found);
   else
     g_hash_table_replace (registry, g_strdup (key), NULL);
   g_mutex_unlock (&registry_lock);
-  return engine;
+  return !cancelled;
+}
+
+void
+cg_engine_cancel_get (gint *cancel)
+{
+  g_mutex_lock (&registry_lock);
+  g_atomic_int_set (cancel, 1);
+  g_cond_broadcast (&registry_settled);
+  g_mutex_unlock (&registry_lock);
 }
 
 /* @engine: NULL if it could not be opened; then the next one who waits may try. */
@@ -132,15 +151,15 @@ engine_key (const char *path, const CgBackend *backend, const CgEngineOptions *o
       options->null_fail_at, options->null_lose_at, options->null_load_us);
 }
 
-CgEngine *
-cg_engine_get_with_backend (const CgBackend *backend, const char *path,
-                            const CgEngineOptions *options, GError **error)
+static CgEngine *
+get_with_backend (const CgBackend *backend, const char *path, const CgEngineOptions *options,
+                  const gint *cancel, GError **error)
 {
   g_autofree char *key = engine_key (path, backend, options, error);
 
   while (key) {
-    CgEngine *engine = registry_claim (key);
-    if (engine)
+    CgEngine *engine = NULL;
+    if (!registry_claim (key, cancel, &engine, error) || engine)
       return engine;
 
     g_autoptr (CgNetwork) network = NULL;
@@ -162,7 +181,15 @@ cg_engine_get_with_backend (const CgBackend *backend, const char *path,
 }
 
 CgEngine *
-cg_engine_get_noting (const char *path, const CgEngineOptions *options, char **note, GError **error)
+cg_engine_get_with_backend (const CgBackend *backend, const char *path,
+                            const CgEngineOptions *options, GError **error)
+{
+  return get_with_backend (backend, path, options, NULL, error);
+}
+
+CgEngine *
+cg_engine_get_noting (const char *path, const CgEngineOptions *options, const gint *cancel,
+                      char **note, GError **error)
 {
   g_autofree char *model = model_key (path, error);
   g_autoptr (GError) reason = NULL;
@@ -173,13 +200,13 @@ cg_engine_get_noting (const char *path, const CgEngineOptions *options, char **n
   const gboolean tries =
       options->device == CG_DEVICE_AUTO && !options->isa && cg_cuda_is_installed ();
   if (tries && cg_cuda_probe (options->cuda_device, &reason)) {
-    CgEngine *engine = cg_engine_get_with_backend (cg_backend_cuda (), path, options, &reason);
+    CgEngine *engine = get_with_backend (cg_backend_cuda (), path, options, cancel, &reason);
     if (engine)
       return engine;
   }
 
   const CgBackend *backend = cg_backend_for (options->device, error);
-  CgEngine *engine = backend ? cg_engine_get_with_backend (backend, path, options, error) : NULL;
+  CgEngine *engine = backend ? get_with_backend (backend, path, options, cancel, error) : NULL;
   /* A model that is at fault itself has failed again. */
   if (engine && reason)
     *note = g_strdup (reason->message);
@@ -191,5 +218,5 @@ cg_engine_get (const char *path, const CgEngineOptions *options, GError **error)
 {
   g_autofree char *note = NULL;
 
-  return cg_engine_get_noting (path, options, &note, error);
+  return cg_engine_get_noting (path, options, NULL, &note, error);
 }

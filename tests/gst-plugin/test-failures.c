@@ -515,6 +515,28 @@ GST_START_TEST (test_live_while_loading)
 }
 GST_END_TEST;
 
+/* Given many elements with one model that takes 20 s to load, they go up and down in much less: neither the look for a
+ * failure nor the wait for the load is each one's own. */
+GST_START_TEST (test_many_loading)
+{
+  GstElement *elements[40];
+  const gint64 begun = g_get_monotonic_time ();
+  gint64 taken;
+
+  for (guint i = 0; i < G_N_ELEMENTS (elements); i++) {
+    elements[i] = slow_element (20 * SECONDS_TO_US);
+    fail_unless_equals_int (gst_element_set_state (elements[i], GST_STATE_PAUSED),
+                            GST_STATE_CHANGE_SUCCESS);
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (elements); i++) {
+    gst_element_set_state (elements[i], GST_STATE_NULL);
+    gst_object_unref (elements[i]);
+  }
+  taken = g_get_monotonic_time () - begun;
+  fail_unless (taken < 5 * SECONDS_TO_US, "%" G_GINT64_FORMAT " us", taken);
+}
+GST_END_TEST;
+
 /* Given a load that fails while a frame waits for it and EOS is behind, there is one ERROR, the wait ends and
  * EOS comes through. */
 GST_START_TEST (test_load_fails_under_way)
@@ -691,6 +713,7 @@ failures_suite (void)
   suite_add_tcase (suite, loading);
   tcase_add_loop_test (loading, test_stop_while_loading, 0, 4);
   tcase_add_test (loading, test_live_while_loading);
+  tcase_add_test (loading, test_many_loading);
   tcase_add_test (loading, test_load_fails_under_way);
 
   suite_add_tcase (suite, system);

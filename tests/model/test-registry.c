@@ -215,6 +215,53 @@ test_concurrent (void)
   }
 }
 
+/* ---- cancelling ---- */
+
+typedef struct {
+  const CgEngineOptions *options;
+  gint cancel;
+  CgEngine *engine;
+  GError *error;
+} Getter;
+
+static gpointer
+get_unless_cancelled (gpointer data)
+{
+  Getter *getter = data;
+  g_autofree char *note = NULL;
+
+  getter->engine = cg_engine_get_noting ("generated:tiny:1", getter->options, &getter->cancel,
+                                         &note, &getter->error);
+  return NULL;
+}
+
+/* Who waits for another's load can give up; the load goes on. One that was cancelled before does not begin to load. */
+static void
+test_cancelled (void)
+{
+  const CgEngineOptions options = { .device = CG_DEVICE_NULL, .null_load_us = 2 * G_USEC_PER_SEC };
+  Getter loads = { &options, 0, NULL, NULL }, waits = loads;
+  const gint64 begun = g_get_monotonic_time ();
+  GThread *loading = g_thread_new ("load", get_unless_cancelled, &loads);
+
+  g_usleep (G_USEC_PER_SEC / 10);
+  GThread *waiting = g_thread_new ("wait", get_unless_cancelled, &waits);
+  g_usleep (G_USEC_PER_SEC / 10);
+  cg_engine_cancel_get (&waits.cancel);
+  g_thread_join (waiting);
+  g_assert_null (waits.engine);
+  g_assert_error (waits.error, CG_ERROR, CG_ERROR_COMPUTE);
+  g_clear_error (&waits.error);
+  g_assert_cmpint (g_get_monotonic_time () - begun, <, 2 * G_USEC_PER_SEC);
+
+  g_thread_join (loading);
+  g_assert_no_error (loads.error);
+  get_unless_cancelled (&waits);
+  g_assert_null (waits.engine);
+  g_clear_error (&waits.error);
+  cg_engine_unref (loads.engine);
+}
+
 /* ---- nothing is left behind ---- */
 
 static guint
@@ -288,6 +335,7 @@ main (int argc, char **argv)
   g_test_add_func ("/registry/files", test_files);
   g_test_add_func ("/registry/refuses", test_refuses);
   g_test_add_func ("/registry/concurrent", test_concurrent);
+  g_test_add_func ("/registry/cancelled", test_cancelled);
   g_test_add_func ("/registry/two-hundred-times", test_two_hundred_times);
   return g_test_run ();
 }
