@@ -6,6 +6,7 @@
 
 #define OUTPUTS 4 /* of a block: one for each warp */
 #define BATCH 8   /* vectors that a row of weights is read for */
+#define LOADS 16  /* weights that a lane asks for at once: they come from far */
 #define THREADS (OUTPUTS * WARP)
 
 template <int N>
@@ -22,27 +23,34 @@ __launch_bounds__ (THREADS)
 
   if (output >= outputs)
     return;
+  const float offset = bias != NULL ? bias[output] : 0;
   weight += (size_t)output * inputs;
   x += (size_t)first * x_stride;
-  for (unsigned i = lane * N; i < inputs; i += WARP * N) {
-    const Pack<float, N> w = load_pack<N> (weight + i);
+  for (unsigned i = lane * N; i < inputs; i += LOADS * WARP) {
+    Pack<float, N> w[LOADS / N] = {};
+#pragma unroll
+    for (unsigned u = 0; u < LOADS / N; u++)
+      if (i + u * WARP * N < inputs)
+        w[u] = load_pack<N> (weight + i + u * WARP * N);
 #pragma unroll
     for (unsigned b = 0; b < BATCH; b++)
-      if (b < n) {
-        const Pack<float, N> value = load_pack<N> (x + (size_t)b * x_stride + i);
-        for (int e = 0; e < N; e++)
-          sum[b] += w.element[e] * value.element[e];
-      }
+      if (b < n)
+#pragma unroll
+        for (unsigned u = 0; u < LOADS / N; u++)
+          if (i + u * WARP * N < inputs) {
+            const Pack<float, N> value = load_pack<N> (x + (size_t)b * x_stride + i + u * WARP * N);
+            for (int e = 0; e < N; e++)
+              sum[b] += w[u].element[e] * value.element[e];
+          }
   }
 
 #pragma unroll
   for (unsigned b = 0; b < BATCH; b++) {
     if (b >= n)
       break;
-    float value = warp_sum (sum[b]);
+    float value = warp_sum (sum[b]) + offset;
     if (lane == 0) {
       const size_t at = (size_t)(first + b) * y_stride + output;
-      value += bias != NULL ? bias[output] : 0;
       value += residual != NULL ? residual[at] : 0;
       y[at] = relu && value < 0 ? 0 : value;
     }
@@ -63,6 +71,9 @@ cg_cuda_affine (const float *weight, const float *bias, unsigned outputs, unsign
     return cudaErrorInvalidValue;
   if (inputs % 4 == 0 && x_stride % 4 == 0 && is_aligned (weight, 16) && is_aligned (x, 16))
     return CG_CUDA_LAUNCH (affine<4>, grid, block, 0, stream, weight, bias, outputs, inputs, x,
+                           x_stride, residual, y, y_stride, batch, relu);
+  if (inputs % 2 == 0 && x_stride % 2 == 0 && is_aligned (weight, 8) && is_aligned (x, 8))
+    return CG_CUDA_LAUNCH (affine<2>, grid, block, 0, stream, weight, bias, outputs, inputs, x,
                            x_stride, residual, y, y_stride, batch, relu);
   return CG_CUDA_LAUNCH (affine<1>, grid, block, 0, stream, weight, bias, outputs, inputs, x,
                          x_stride, residual, y, y_stride, batch, relu);

@@ -6,21 +6,18 @@
 
 #define MOST_THREADS 256
 
-/* Token (window, time, row, column); a row of patches is [tubelet][patch][patch][3]. N elements at a time never
- * cross the end of a patch's line of pixels. */
+/* Token (tubelet, row, column), tubelets of all windows; a row of patches is [tubelet][patch][patch][3]. N elements at a
+ * time never cross the end of a patch's line of pixels. */
 template <typename T, int N>
 static __global__ void
 __launch_bounds__ (MOST_THREADS) gather_patches (const uint8_t *const *__restrict__ samples,
                                                  CgCudaPatches g, T *__restrict__ patches)
 {
-  const unsigned side = g.image / g.patch, times = g.frames / g.tubelet;
-  const unsigned column = blockIdx.x % side, row = blockIdx.x / side % side;
-  const unsigned time = blockIdx.x / (side * side) % times;
-  const unsigned window = blockIdx.x / (side * side * times);
+  const unsigned tubelet = blockIdx.x, row = blockIdx.y, column = blockIdx.z;
   const unsigned line = 3 * g.patch, inputs = g.tubelet * g.patch * line;
 
-  samples += (size_t)window * g.frames + time * g.tubelet;
-  patches += (size_t)blockIdx.x * g.stride;
+  samples += (size_t)tubelet * g.tubelet;
+  patches += (((size_t)tubelet * gridDim.y + row) * gridDim.z + column) * g.stride;
   for (unsigned i = threadIdx.x * N; i < g.stride; i += blockDim.x * N) {
     Pack<T, N> result = {};
 
@@ -37,12 +34,12 @@ __launch_bounds__ (MOST_THREADS) gather_patches (const uint8_t *const *__restric
 
 template <typename T, int N>
 static cudaError_t
-launch (const uint8_t *const *samples, size_t tokens, const CgCudaPatches *g, T *patches,
+launch (const uint8_t *const *samples, size_t tubelets, const CgCudaPatches *g, T *patches,
         cudaStream_t stream)
 {
-  const unsigned threads = blocks_for (g->stride / N, WARP) * WARP;
+  const unsigned threads = blocks_for (g->stride / N, WARP) * WARP, side = g->image / g->patch;
 
-  return CG_CUDA_LAUNCH ((gather_patches<T, N>), dim3 ((unsigned)tokens),
+  return CG_CUDA_LAUNCH ((gather_patches<T, N>), dim3 ((unsigned)tubelets, side, side),
                          dim3 (threads < MOST_THREADS ? threads : MOST_THREADS), 0, stream, samples,
                          *g, patches);
 }
@@ -63,10 +60,10 @@ cg_cuda_gather_patches (const uint8_t *const *samples, unsigned windows,
     return cudaErrorInvalidValue;
 
   const unsigned side = g->image / g->patch;
-  const size_t tokens = (size_t)windows * (g->frames / g->tubelet) * side * side;
-  if (tokens > MAX_ROWS)
+  const size_t tubelets = (size_t)windows * (g->frames / g->tubelet);
+  if (tubelets * side * side > MAX_ROWS)
     return cudaErrorInvalidValue;
   if (3 * g->patch % 8 == 0 && g->stride % 8 == 0)
-    RETURN_FOR_TYPE (type, launch<T, 8> (samples, tokens, g, static_cast<T *> (patches), stream));
-  RETURN_FOR_TYPE (type, launch<T, 1> (samples, tokens, g, static_cast<T *> (patches), stream));
+    RETURN_FOR_TYPE (type, launch<T, 8> (samples, tubelets, g, static_cast<T *> (patches), stream));
+  RETURN_FOR_TYPE (type, launch<T, 1> (samples, tubelets, g, static_cast<T *> (patches), stream));
 }

@@ -99,32 +99,58 @@ picture_colour (const CgCudaPicture *picture)
   c.gu = round_even (chroma * 2 * (1 - kb) * kb / kg * unit);
   c.gv = round_even (chroma * 2 * (1 - kr) * kr / kg * unit);
   const double dark = c.y * ((picture->full_range ? 0 : 16 * 256) / 65536.0);
-  c.r = round_even (dark + c.rv / 2.0 - half_level - 1);
-  c.g = round_even ((c.gu + c.gv) / 2.0 - dark + half_level - 0.5);
-  c.b = round_even (dark + c.bu / 2.0 - half_level - 1);
+  c.r = -round_even (dark + c.rv / 2.0 - half_level - 1) << 16;
+  c.g = (round_even ((c.gu + c.gv) / 2.0 - dark + half_level - 0.5) << 16) + 0xffff;
+  c.b = -round_even (dark + c.bu / 2.0 - half_level - 1) << 16;
+  c.gu = -c.gu;
+  c.gv = -c.gv;
+  if (picture->format != CG_FORMAT_P010)
+    c.y <<= 8;
   return c;
 }
 
+/* Weights of quarters, which add up to @unit. */
+static void
+chroma_mix (bool cosited, unsigned unit, uint32_t mix[2][2])
+{
+  const unsigned odd = cosited ? 2 : 3, even = cosited ? 0 : 1;
+
+  mix[0][0] = odd * unit / 4;
+  mix[0][1] = unit - mix[0][0];
+  mix[1][0] = even * unit / 4;
+  mix[1][1] = unit - mix[1][0];
+}
+
+/* @rows_first: along are the rows. */
 static Source
-picture_source (const CgCudaPicture *picture)
+picture_source (const CgCudaPicture *picture, bool rows_first)
 {
   const uint8_t *packed = packed_formats[picture->format];
+  const bool words = picture->format == CG_FORMAT_P010;
+  const bool pairs = picture->format == CG_FORMAT_NV12 || words;
+  const int luma = packed[0] > 0 ? packed[0] : words ? 2 : 1;
+  const int last[2] = { (int)picture->width - 1, (int)picture->height - 1 };
+  const bool cosited[2] = { picture->cosited_h != 0, picture->cosited_v != 0 };
   Source source = {};
 
   for (int i = 0; i < 3; i++) {
-    source.plane[i] = picture->plane[i];
-    source.stride[i] = picture->stride[i];
+    const int sample = i > 0 && pairs ? 2 * luma : luma, stride = picture->stride[i];
+
+    source.plane[i].first = picture->plane[i];
+    source.plane[i].along = rows_first ? stride : sample;
+    source.plane[i].across = rows_first ? sample : stride;
   }
-  source.last_column = (picture->width + 1) / 2 - 1;
-  source.last_row = (picture->height + 1) / 2 - 1;
-  source.cosited_h = picture->cosited_h != 0;
-  source.cosited_v = picture->cosited_v != 0;
-  source.bytes = packed[0];
+  source.last_along = last[rows_first];
+  source.last_across = last[!rows_first];
+  source.last_chroma_along = last[rows_first] / 2;
+  source.last_chroma_across = last[!rows_first] / 2;
+  chroma_mix (cosited[rows_first], 4, source.mix_along);
+  chroma_mix (cosited[!rows_first], words ? 16 : 64, source.mix_across);
   source.red = packed[1];
   source.green = packed[2];
   source.blue = packed[3];
   source.expand = picture->format == CG_FORMAT_GRAY8 && !picture->full_range;
-  if (source.bytes == 0)
+  if (packed[0] == 0)
     source.colour = picture_colour (picture);
   return source;
 }

@@ -2,10 +2,10 @@
  *
  * Pillow computes one axis, rounds to bytes, then the other. A block makes a tile of the model frame:
  *
- *   picture  --convert-->  R'G'B' of the tile's window  --first axis-->  [second axis][tile]  --second-->  sums
+ *   picture  --convert-->  R'G'B' of the tile's window  --first axis-->  [tile][second axis]  --second-->  sums
  *
  * in shared memory, so many positions of the second axis at a time as fit. Neighbouring windows overlap by one output's
- * support; with these tiles 1080p is read 1.2 times, from the second time on out of a cache.
+ * support; with these tiles 1080p is read 1.3 times, from the second time on out of a cache.
  *
  * The first axis are the columns, or the rows of tall pictures (model/cpu/preprocess.c). "Along" is the
  * first axis, "across" the second.
@@ -16,27 +16,42 @@
 
 #define FRACTION_BITS 22 /* Pillow's */
 #define THREADS 256
-#define TILE_ALONG 16 /* outputs of a block; THREADS at most */
+#define TILE_ALONG 16 /* outputs of a block; fewer, if their window is too large */
 #define TILE_ACROSS 8
-#define LOADS 5
-#define SHARED_WORDS (46 * 1024 / 4)
+#define SHARED (46 * 1024)
 
-/* Coefficients of one axis: [outputs] {first, count}, [outputs][taps] fractions. */
+/* Along either axis, quad q are the positions 4q - 1 .. 4q + 2, pair p are 2p - 1 and 2p: those of a cell.
+ *
+ * Coefficients of one axis: [outputs] {first, end}, and [quads][outputs] four fractions at a time, the first quad being
+ * that of `first`: x, y and z have the lowest, middle and highest bytes of all four. */
 struct Axis {
-  unsigned in, outputs, taps;
+  int in, outputs;
   double scale;
   int2 *range;
-  int *weight;
+  uint4 *weight;
 };
 
 struct Plan {
-  unsigned tile, window; /* outputs along, and the most positions that they need */
-  unsigned chunk;        /* positions across at a time */
-  unsigned pitch;   /* words of a line of pixels along, odd: lanes across hit different banks */
-  unsigned columns; /* words of a slot of chroma */
-  unsigned chroma_words;
-  size_t shared; /* bytes */
+  int tile;         /* outputs along of a block */
+  int quads, pairs; /* along, the most that these need; across, at a time */
+  int pitch, line;  /* quads from line to line: pixels, between the axes; odd: other banks */
+  bool rows_first;  /* along are the rows */
+  unsigned inner;   /* cells side by side in memory; at least 2 */
+  unsigned inverse; /* 1 << 32 divided by that, rounded up */
+  size_t shared;    /* bytes */
 };
+
+__device__ inline int
+quad_of (int position)
+{
+  return (position + 1) / 4;
+}
+
+__device__ inline int
+pair_of (int position)
+{
+  return (position + 1) / 2;
+}
 
 /* ---- coefficients ---- */
 
@@ -46,226 +61,197 @@ static __global__ void
 __launch_bounds__ (THREADS) coefficients (Axis columns, Axis rows)
 {
   const Axis axis = blockIdx.y == 0 ? columns : rows;
-  const unsigned i = blockIdx.x * THREADS + threadIdx.x;
+  const int i = (int)(blockIdx.x * THREADS + threadIdx.x);
 
   if (i >= axis.outputs)
     return;
   const double support = axis.scale > 1 ? axis.scale : 1, narrowing = 1 / support;
   const double center = __dmul_rn (i + 0.5, axis.scale);
   const int left = (int)(center - support + 0.5), right = (int)(center + support + 0.5);
-  const int first = left > 0 ? left : 0, end = right < (int)axis.in ? right : (int)axis.in;
-  int *weight = axis.weight + (size_t)i * axis.taps;
+  const int first = max (left, 0), end = min (right, axis.in);
   double sum = 0;
 
   for (int x = first; x < end; x++) {
     const double distance = fabs (__dmul_rn (x - center + 0.5, narrowing));
     sum += distance < 1 ? 1 - distance : 0;
   }
-  for (int x = first; x < end; x++) {
-    const double distance = fabs (__dmul_rn (x - center + 0.5, narrowing));
-    const double part = (distance < 1 ? 1 - distance : 0) / sum;
-    weight[x - first] = (int)__dadd_rn (0.5, __dmul_rn (part, 1 << FRACTION_BITS));
+  for (int q = quad_of (first); q <= quad_of (end - 1); q++) {
+    uint4 weight = {};
+
+    for (int e = 0; e < 4; e++) {
+      const int x = 4 * q - 1 + e;
+      if (x < first || x >= end)
+        continue;
+      const double distance = fabs (__dmul_rn (x - center + 0.5, narrowing));
+      const double part = (distance < 1 ? 1 - distance : 0) / sum;
+      const unsigned fraction = (unsigned)__dadd_rn (0.5, __dmul_rn (part, 1 << FRACTION_BITS));
+      weight.x |= (fraction & 0xff) << 8 * e;
+      weight.y |= (fraction >> 8 & 0xff) << 8 * e;
+      weight.z |= (fraction >> 16) << 8 * e;
+    }
+    axis.weight[(size_t)(q - quad_of (first)) * axis.outputs + i] = weight;
   }
-  axis.range[i] = make_int2 (first, end - first);
+  axis.range[i] = make_int2 (first, end);
+}
+
+/* ---- weighted sums ---- */
+
+/* Of R, G and B, for the bytes of the fractions one by one. */
+struct Sum {
+  uint32_t low[3], middle[3], high[3];
+};
+
+/* @n quads of each of @lines lines. @weight: of the first one. */
+template <int lines>
+__device__ inline void
+add_quads (Sum sum[lines], const Quad *quad, int pitch, const uint4 *weight, int outputs, int n)
+{
+#pragma unroll 1
+  for (; n > 0; n--, quad++, weight += outputs) {
+    const uint4 w = __ldg (weight);
+    for (int l = 0; l < lines; l++)
+      for (int c = 0; c < 3; c++) {
+        const uint32_t four = quad[l * pitch].channel[c];
+        sum[l].low[c] = __dp4a (w.x, four, sum[l].low[c]);
+        sum[l].middle[c] = __dp4a (w.y, four, sum[l].middle[c]);
+        sum[l].high[c] = __dp4a (w.z, four, sum[l].high[c]);
+      }
+  }
+}
+
+__device__ inline uint32_t
+rounded (const Sum &sum, int c)
+{
+  const uint32_t half_level = 1 << (FRACTION_BITS - 1);
+
+  return (half_level + sum.low[c] + (sum.middle[c] << 8) + (sum.high[c] << 16)) >> FRACTION_BITS;
 }
 
 /* ---- the picture ---- */
 
-/* What a block works on: pixels [x, x + width) x [y, y + height), in memory as [across][pitch]. */
-struct Patch {
-  unsigned x, y, width, height;
-};
-
-/* A warp takes a line, so that loads of neighbours are one. Each lane first loads LOADS samples, of columns that
- * there are, so that the loads do not wait for each other; a window of 1080p is 4.6 warps wide. */
+/* Shared: pixels [2 * pairs][pitch], then, between the axes, [TILE_ALONG][line]. */
 template <Layout layout>
-__device__ inline void
-read_chroma (const Source &source, const Patch &patch, unsigned slot, uint32_t *chroma)
-{
-  unsigned row, next;
-
-  chroma_rows (source, slot, &row, &next);
-  for (unsigned i = threadIdx.x % WARP; i < patch.width; i += LOADS * WARP) {
-    uint32_t here[LOADS], side[LOADS];
-
-#pragma unroll
-    for (unsigned u = 0; u < LOADS; u++) {
-      const unsigned x = patch.x + min (i + u * WARP, patch.width - 1);
-      here[u] = chroma_sample<layout> (source, x / 2, row);
-      side[u] = chroma_sample<layout> (source, chroma_side (source, x), row);
-    }
-    if (next != row)
-#pragma unroll
-      for (unsigned u = 0; u < LOADS; u++) {
-        const unsigned x = patch.x + min (i + u * WARP, patch.width - 1);
-        here[u] = mean_down (here[u], chroma_sample<layout> (source, x / 2, next));
-        side[u] =
-            mean_down (side[u], chroma_sample<layout> (source, chroma_side (source, x), next));
-      }
-#pragma unroll
-    for (unsigned u = 0; u < LOADS; u++)
-      if (i + u * WARP < patch.width)
-        chroma[i + u * WARP] = chroma_between (source, here[u], side[u]);
-  }
-}
-
-/* @near, @far: lines of chroma. @step: words from pixel to pixel. */
-template <Layout layout>
-__device__ inline void
-read_line (const Source &source, const Patch &patch, unsigned y, const uint32_t *near,
-           const uint32_t *far, uint32_t *pixels, unsigned step)
-{
-  for (unsigned i = threadIdx.x % WARP; i < patch.width; i += LOADS * WARP) {
-    uint32_t value[LOADS];
-
-#pragma unroll
-    for (unsigned u = 0; u < LOADS; u++) {
-      const unsigned x = patch.x + min (i + u * WARP, patch.width - 1);
-      value[u] =
-          layout == PACKED ? packed_pixel (source, x, y) : luma_sample<layout> (source, x, y);
-    }
-#pragma unroll
-    for (unsigned u = 0; u < LOADS; u++) {
-      const unsigned at = i + u * WARP;
-      if (at < patch.width) {
-        if (layout != PACKED)
-          value[u] = yuv_pixel (source.colour, value[u], near[at], far[at]);
-        pixels[at * step] = value[u];
-      }
-    }
-  }
-}
-
-template <Layout layout, bool rows_first>
-__device__ inline void
-read_pixels (const Source &source, const Patch &patch, unsigned pitch, unsigned columns,
-             uint32_t *chroma, uint32_t *pixels)
-{
-  const unsigned warp = threadIdx.x / WARP, warps = THREADS / WARP;
-  unsigned near = 0, far = 0, slot = 0;
-
-  if (layout != PACKED) {
-    chroma_slots (source, patch.y, &near, &far);
-    slot = min (near, far);
-    chroma_slots (source, patch.y + patch.height - 1, &near, &far);
-    const unsigned last = max (near, far);
-    for (unsigned k = slot + warp; k <= last; k += warps)
-      read_chroma<layout> (source, patch, k, chroma + (k - slot) * columns);
-    __syncthreads ();
-  }
-
-  for (unsigned y = warp; y < patch.height; y += warps) {
-    if (layout != PACKED)
-      chroma_slots (source, patch.y + y, &near, &far);
-    read_line<layout> (source, patch, patch.y + y, chroma + (near - slot) * columns,
-                       chroma + (far - slot) * columns, pixels + (rows_first ? y : y * pitch),
-                       rows_first ? pitch : 1);
-  }
-}
-
-__device__ inline void
-add_pixel (int sum[3], int weight, uint32_t pixel)
-{
-  sum[0] += weight * (int)(pixel & 0xff);
-  sum[1] += weight * (int)(pixel >> 8 & 0xff);
-  sum[2] += weight * (int)(pixel >> 16);
-}
-
-/* Shared: chroma [slots][columns], pixels [chunk][pitch], and between the axes [tile][chunk, made odd]. */
-template <Layout layout, bool rows_first>
 static __global__ void
 __launch_bounds__ (THREADS, 3)
     resize (Source source, Plan plan, Axis along, Axis across, uint8_t *__restrict__ out)
 {
-  CG_CUDA_SHARED (uint32_t, chroma);
-  uint32_t *pixels = chroma + plan.chroma_words;
-  uint32_t *between = pixels + (size_t)plan.chunk * plan.pitch;
-  const unsigned line = plan.chunk | 1;
+  CG_CUDA_SHARED (Quad, pixels);
+  Quad *between = pixels + 2 * plan.pairs * plan.pitch;
 
-  const unsigned first_along = blockIdx.x * plan.tile, first_across = blockIdx.y * TILE_ACROSS;
-  const unsigned n_along = min (plan.tile, along.outputs - first_along);
-  const unsigned n_across = min ((unsigned)TILE_ACROSS, across.outputs - first_across);
-  const int2 last_along = along.range[first_along + n_along - 1];
-  const int2 last_across = across.range[first_across + n_across - 1];
-  const unsigned begin = along.range[first_along].x;
-  const unsigned window = last_along.x + last_along.y - begin;
-  const unsigned end = last_across.x + last_across.y;
+  const int first_along = (int)blockIdx.x * plan.tile, first_across = (int)blockIdx.y * TILE_ACROSS;
+  const int n_along = min (plan.tile, along.outputs - first_along);
+  const int n_across = min (TILE_ACROSS, across.outputs - first_across);
+  const int begin = quad_of (along.range[first_along].x);
+  const int quads = quad_of (along.range[first_along + n_along - 1].y - 1) + 1 - begin;
+  const int end = pair_of (across.range[first_across + n_across - 1].y - 1) + 1;
 
-  /* This thread's output. */
-  const unsigned my_along = threadIdx.x % plan.tile, my_across = threadIdx.x / plan.tile;
-  const bool mine = my_along < n_along && my_across < n_across;
-  const int2 my_range = mine ? across.range[first_across + my_across] : make_int2 (0, 0);
-  const int *my_weight = across.weight + (size_t)(first_across + my_across) * across.taps;
-  const int half_level = 1 << (FRACTION_BITS - 1);
-  int sum[3] = { half_level, half_level, half_level };
+  /* This thread's outputs: number `o` along, at some positions across, then at one output across. */
+  const int o = threadIdx.x % TILE_ALONG, my_across = threadIdx.x / TILE_ALONG;
+  const bool mine = o < n_along && my_across < n_across;
+  const int2 range = along.range[first_along + min (o, n_along - 1)];
+  const int2 my_range = across.range[first_across + min (my_across, n_across - 1)];
+  const int from_along = quad_of (range.x), n_quads = quad_of (range.y - 1) + 1 - from_along;
+  const int from_across = quad_of (my_range.x), to_across = quad_of (my_range.y - 1) + 1;
+  const uint4 *weight = along.weight + first_along + o;
+  const uint4 *my_weight = across.weight + first_across + my_across;
+  Sum sum = {};
 
-  for (unsigned at = across.range[first_across].x; at < end; at += plan.chunk) {
-    const unsigned n = min (plan.chunk, end - at);
-    const Patch patch = rows_first ? Patch{ at, begin, n, window } : Patch{ begin, at, window, n };
+  for (int at = pair_of (across.range[first_across].x); at < end; at += plan.pairs) {
+    const int pairs = min (plan.pairs, end - at);
 
-    read_pixels<layout, rows_first> (source, patch, plan.pitch, plan.columns, chroma, pixels);
-    __syncthreads ();
-
-    for (unsigned k = threadIdx.x; k < n * n_along; k += THREADS) {
-      const unsigned position = k % n, output = k / n;
-      const int2 range = along.range[first_along + output];
-      const int *weight = along.weight + (size_t)(first_along + output) * along.taps;
-      const uint32_t *from = pixels + (size_t)position * plan.pitch + (range.x - begin);
-      int value[3] = { half_level, half_level, half_level };
-      for (int j = 0; j < range.y; j++)
-        add_pixel (value, weight[j], from[j]);
-      between[output * line + position] = (uint32_t)(value[0] >> FRACTION_BITS) |
-                                          (uint32_t)(value[1] >> FRACTION_BITS) << 8 |
-                                          (uint32_t)(value[2] >> FRACTION_BITS) << 16;
+    for (unsigned k = threadIdx.x; k < plan.inner * (plan.rows_first ? quads : pairs);
+         k += THREADS) {
+      const int j = (int)__umulhi (k, plan.inverse), i = (int)(k - j * plan.inner);
+      const int q = plan.rows_first ? j : i, p = plan.rows_first ? i : j;
+      Quad cell[2];
+      if (q >= quads || p >= pairs)
+        continue;
+      read_cell<layout> (source, begin + q, at + p, cell);
+      for (int y = 0; y < 2; y++)
+        pixels[(2 * p + y) * plan.pitch + q] = cell[y];
     }
     __syncthreads ();
 
-    const int from = max (my_range.x, (int)at), to = min (my_range.x + my_range.y, (int)(at + n));
-    for (int j = from; j < to; j++)
-      add_pixel (sum, my_weight[j - my_range.x], between[my_along * line + (j - at)]);
+    /* Whole quads across: the pair that may be missing at an end is in another turn, or nowhere. */
+    const int first_quad = at / 2, end_quad = (at + pairs + 1) / 2;
+    for (int p = 2 * first_quad + my_across; o < n_along && p < 2 * end_quad;
+         p += THREADS / TILE_ALONG) {
+      const Quad *line = pixels + 2 * (p - at) * plan.pitch + from_along - begin;
+      Quad *to = between + o * plan.line + p / 2 - first_quad;
+      Sum value[2] = {};
+      if (p >= at && p < at + pairs)
+        add_quads<2> (value, line, plan.pitch, weight, along.outputs, n_quads);
+      for (int c = 0; c < 3; c++)
+        reinterpret_cast<uint16_t *> (&to->channel[c])[p % 2] =
+            (uint16_t)(rounded (value[0], c) | rounded (value[1], c) << 8);
+    }
+    __syncthreads ();
+
+    const int from = max (from_across, first_quad), to = min (to_across, end_quad);
+    if (mine)
+      add_quads<1> (&sum, between + o * plan.line + from - first_quad, 0,
+                    my_weight + (size_t)(from - from_across) * across.outputs, across.outputs,
+                    to - from);
   }
 
   if (mine) {
-    const unsigned x = rows_first ? first_across + my_across : first_along + my_along;
-    const unsigned y = rows_first ? first_along + my_along : first_across + my_across;
+    const int x = plan.rows_first ? first_across + my_across : first_along + o;
+    const int y = plan.rows_first ? first_along + o : first_across + my_across;
     for (int c = 0; c < 3; c++)
-      out[((size_t)y * along.outputs + x) * 3 + c] = (uint8_t)(sum[c] >> FRACTION_BITS);
+      out[((size_t)y * along.outputs + x) * 3 + c] = (uint8_t)rounded (sum, c);
   }
 }
 
 /* ---- launching ---- */
 
-static unsigned
-max_taps (unsigned in, unsigned outputs)
+/* Quads in which @n neighbouring positions can lie, pairs likewise. */
+static int
+most_quads (int n)
 {
-  return 2 * (((in > outputs ? in : outputs) + outputs - 1) / outputs) + 1;
+  return (n + 6) / 4;
+}
+
+static int
+most_pairs (int n)
+{
+  return n / 2 + 1;
+}
+
+/* Of one output. */
+static int
+quads_of_output (unsigned in, unsigned outputs)
+{
+  const unsigned scale = in > outputs ? (in + outputs - 1) / outputs : 1;
+
+  return most_quads (2 * (int)scale + 1);
 }
 
 /* The most positions that @n neighbouring outputs need. */
-static unsigned
-max_window (const Axis *axis, unsigned n)
+static int
+max_window (const Axis *axis, int n)
 {
   const double support = axis->scale > 1 ? axis->scale : 1;
   const double most = (n - 1) * axis->scale + 2 * support + 2;
 
-  return most < axis->in ? (unsigned)most : axis->in;
+  return most < axis->in ? (int)most : axis->in;
 }
 
-/* The widest tile and the largest chunk of which everything fits into shared memory. */
+/* The widest tile and the most pairs of which everything fits into shared memory. */
 static bool
-make_plan (const Source *source, const Axis *along, const Axis *across, bool rows_first, Plan *plan)
+make_plan (const Axis *along, const Axis *across, bool rows_first, Plan *plan)
 {
+  plan->rows_first = rows_first;
   for (plan->tile = TILE_ALONG; plan->tile > 0; plan->tile /= 2) {
-    plan->window = max_window (along, plan->tile);
-    plan->pitch = plan->window | 1;
-    for (plan->chunk = max_window (across, TILE_ACROSS); plan->chunk > 0; plan->chunk--) {
-      const unsigned lines = rows_first ? plan->window : plan->chunk;
-      const size_t slots = source->bytes > 0 ? 0 : source->cosited_v ? lines : lines / 2 + 2;
-      const size_t pixels = (size_t)plan->chunk * plan->pitch;
-      plan->columns = rows_first ? plan->chunk : plan->window;
-      plan->chroma_words = (unsigned)(slots * plan->columns);
-      plan->shared = 4 * (plan->chroma_words + pixels + (size_t)plan->tile * (plan->chunk | 1));
-      if (plan->shared <= 4 * SHARED_WORDS)
+    plan->quads = most_quads (max_window (along, plan->tile));
+    plan->pitch = plan->quads | 1;
+    for (plan->pairs = most_pairs (max_window (across, TILE_ACROSS)); plan->pairs > 0;
+         plan->pairs--) {
+      plan->inner = (unsigned)max (rows_first ? plan->pairs : plan->quads, 2);
+      plan->inverse = ~0u / plan->inner + 1;
+      plan->line = (plan->pairs / 2 + 1) | 1;
+      plan->shared =
+          sizeof (Quad) * ((size_t)2 * plan->pairs * plan->pitch + TILE_ALONG * plan->line);
+      if (plan->shared <= SHARED)
         return true;
     }
   }
@@ -274,23 +260,19 @@ make_plan (const Source *source, const Axis *along, const Axis *across, bool row
 
 template <Layout layout>
 static cudaError_t
-launch (const Source &source, const Axis &columns, const Axis &rows, uint8_t *out,
+launch (const CgCudaPicture *picture, const Axis &columns, const Axis &rows, uint8_t *out,
         cudaStream_t stream)
 {
-  const unsigned image = columns.outputs;
-  const bool rows_first =
-      rows.in > image && rows.in - image > 2 * (columns.in > image ? columns.in - image : 0);
+  const int image = columns.outputs;
+  const bool rows_first = rows.in > image && rows.in - image > 2 * max (columns.in - image, 0);
   const Axis &along = rows_first ? rows : columns, &across = rows_first ? columns : rows;
   Plan plan;
 
-  if (!make_plan (&source, &along, &across, rows_first, &plan))
+  if (!make_plan (&along, &across, rows_first, &plan))
     return cudaErrorInvalidValue;
   const dim3 grid (blocks_for (image, plan.tile), blocks_for (image, TILE_ACROSS));
-  if (rows_first)
-    return CG_CUDA_LAUNCH ((resize<layout, true>), grid, dim3 (THREADS), plan.shared, stream,
-                           source, plan, along, across, out);
-  return CG_CUDA_LAUNCH ((resize<layout, false>), grid, dim3 (THREADS), plan.shared, stream, source,
-                         plan, along, across, out);
+  return CG_CUDA_LAUNCH (resize<layout>, grid, dim3 (THREADS), plan.shared, stream,
+                         picture_source (picture, rows_first), plan, along, across, out);
 }
 
 static bool
@@ -305,8 +287,8 @@ cg_cuda_preprocess_scratch (unsigned width, unsigned height, unsigned image)
 {
   if (!size_is_possible (width, height, image))
     return 0;
-  return image * (2 * sizeof (int2) +
-                  ((size_t)max_taps (width, image) + max_taps (height, image)) * sizeof (int));
+  const int quads = quads_of_output (width, image) + quads_of_output (height, image);
+  return image * (2 * sizeof (int2) + quads * sizeof (uint4));
 }
 
 extern "C" cudaError_t
@@ -321,16 +303,15 @@ cg_cuda_preprocess (const CgCudaPicture *picture, unsigned image, void *scratch,
 
   Axis axes[2] = {};
   int2 *range = static_cast<int2 *> (scratch);
-  int *weight = reinterpret_cast<int *> (range + 2 * image);
+  uint4 *weight = reinterpret_cast<uint4 *> (range + 2 * image);
   for (int i = 0; i < 2; i++) {
     Axis *axis = &axes[i];
-    axis->in = i == 0 ? picture->width : picture->height;
-    axis->outputs = image;
-    axis->taps = max_taps (axis->in, image);
+    axis->in = (int)(i == 0 ? picture->width : picture->height);
+    axis->outputs = (int)image;
     axis->scale = (double)axis->in / image;
     axis->range = range + i * image;
     axis->weight = weight;
-    weight += (size_t)image * axis->taps;
+    weight += (size_t)image * quads_of_output ((unsigned)axis->in, image);
   }
   if (!same_size) {
     const cudaError_t result = CG_CUDA_LAUNCH (coefficients, dim3 (blocks_for (image, THREADS), 2),
@@ -339,20 +320,19 @@ cg_cuda_preprocess (const CgCudaPicture *picture, unsigned image, void *scratch,
       return result;
   }
 
-  const Source source = picture_source (picture);
   switch (picture_layout (picture)) {
   case PLANAR8:
-    return launch<PLANAR8> (source, axes[0], axes[1], out, stream);
+    return launch<PLANAR8> (picture, axes[0], axes[1], out, stream);
   case PAIRS8:
-    return launch<PAIRS8> (source, axes[0], axes[1], out, stream);
+    return launch<PAIRS8> (picture, axes[0], axes[1], out, stream);
   case PAIRS8_LOOSE:
-    return launch<PAIRS8_LOOSE> (source, axes[0], axes[1], out, stream);
+    return launch<PAIRS8_LOOSE> (picture, axes[0], axes[1], out, stream);
   case PAIRS16:
-    return launch<PAIRS16> (source, axes[0], axes[1], out, stream);
+    return launch<PAIRS16> (picture, axes[0], axes[1], out, stream);
   case PAIRS16_LOOSE:
-    return launch<PAIRS16_LOOSE> (source, axes[0], axes[1], out, stream);
+    return launch<PAIRS16_LOOSE> (picture, axes[0], axes[1], out, stream);
   case PACKED:
     break;
   }
-  return launch<PACKED> (source, axes[0], axes[1], out, stream);
+  return launch<PACKED> (picture, axes[0], axes[1], out, stream);
 }

@@ -219,7 +219,7 @@ test_colour (void)
   tell ("sitings, ranges, matrices", &exact);
 }
 
-/* Pictures that do not fit into shared memory at once, along or across, and the usual one. */
+/* Pictures that do not fit into shared memory at once, along or across, and the usual one; with two sitings. */
 static void
 test_large (void)
 {
@@ -232,15 +232,17 @@ test_large (void)
     { CG_FORMAT_I420, 301, 2999, 18 },   { CG_FORMAT_BGRA, 32768, 2, 16 },
     { CG_FORMAT_NV12, 3, 32767, 16 },    { CG_FORMAT_YV12, 32767, 3, 16 },
     { CG_FORMAT_GRAY8, 60, 50, 512 },    { CG_FORMAT_NV12, 1080, 1920, 112 },
+    { CG_FORMAT_NV12, 32767, 20, 16 },
   };
 
-  for (guint s = 0; s < G_N_ELEMENTS (sizes); s++) {
+  for (guint k = 0; k < 2 * G_N_ELEMENTS (sizes); k++) {
     g_auto (Picture) picture;
+    const guint s = k / 2;
     g_autofree char *what = g_strdup_printf ("%s %ux%u to %u", format_names[sizes[s].format],
                                              sizes[s].width, sizes[s].height, sizes[s].image);
     Difference d;
 
-    picture_init (&picture, sizes[s].format, sizes[s].width, sizes[s].height, s);
+    picture_init (&picture, sizes[s].format, sizes[s].width, sizes[s].height, s + k % 2 * 5);
     d = compare (&picture.frame, sizes[s].image, FALSE);
     tell (what, &d);
   }

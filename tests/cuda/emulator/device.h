@@ -130,6 +130,20 @@ __dmul_rn (double a, double b)
   return a * b;
 }
 
+static inline unsigned
+__umulhi (unsigned a, unsigned b)
+{
+  return (unsigned)((unsigned long long)a * b >> 32);
+}
+
+static inline unsigned
+__dp4a (unsigned a, unsigned b, unsigned sum)
+{
+  for (int i = 0; i < 32; i += 8)
+    sum += (a >> i & 0xff) * (b >> i & 0xff);
+  return sum;
+}
+
 static inline int
 atomicMax (int *p, int value)
 {
