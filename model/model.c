@@ -4,6 +4,7 @@
 #include "generate.h"
 #include "json.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define VERSION "1"
@@ -465,6 +466,24 @@ put_floats (guint8 *out, const float *values, gsize n)
   return out + n * sizeof (guint32);
 }
 
+/* The file that is to be replaced: @path, or where its links lead. Renaming would put a file in the place of whatever
+ * stands there, a device or a link too. */
+static char *
+find_target (const char *path, const char *name, GError **error)
+{
+  char *real = g_file_test (path, G_FILE_TEST_EXISTS) ? realpath (path, NULL) : NULL;
+
+  if (real && !g_file_test (real, G_FILE_TEST_IS_REGULAR)) {
+    g_set_error (error, CG_ERROR, CG_ERROR_WRITE,
+                 "%s: it is there and no regular file: give the name of a file", name);
+    free (real);
+    return NULL;
+  }
+  char *target = g_strdup (real ? real : path);
+  free (real);
+  return target;
+}
+
 gboolean
 cg_model_save (const CgModel *model, const CgNetwork *network, const char *path, GError **error)
 {
@@ -473,6 +492,7 @@ cg_model_save (const CgModel *model, const CgNetwork *network, const char *path,
   g_autoptr (GString) header = make_header (model, table, n);
   g_autofree char *name = g_filename_display_name (path);
   g_autofree guint8 *file = NULL;
+  g_autofree char *target = NULL;
   g_autoptr (GError) write_error = NULL;
   gsize size = 8 + header->len;
   guint8 *at;
@@ -497,7 +517,10 @@ cg_model_save (const CgModel *model, const CgNetwork *network, const char *path,
   at = file + 8 + header->len;
   for (guint i = 0; i < n; i++)
     at = put_floats (at, cg_network_tensor (network, i), cg_tensor_spec_elements (&table[i]));
-  if (!g_file_set_contents_full (path, (const char *)file, (gssize)size,
+  target = find_target (path, name, error);
+  if (!target)
+    return FALSE;
+  if (!g_file_set_contents_full (target, (const char *)file, (gssize)size,
                                  G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0666,
                                  &write_error)) {
     g_set_error (error, CG_ERROR, CG_ERROR_WRITE, "%s: %s", name, write_error->message);

@@ -54,7 +54,8 @@ CgModel *cg_model_load_bytes (GBytes *bytes, const char *name, CgNetwork **netwo
 CgModel *cg_model_generate (const char *preset, guint64 seed, CgNetwork **network, GError **error);
 
 /** cg_model_save: writes a model file (F32), to a temporary beside @path, synchronised and then renamed
- * over it. Errors: WRITE, MEMORY; FORMAT if the places do not fit into a header. */
+ * over it, or over what it is a symbolic link to. Errors: WRITE, also where @path is no regular file; MEMORY; FORMAT
+ * if the places do not fit into a header. */
 gboolean cg_model_save (const CgModel *model, const CgNetwork *network, const char *path,
                         GError **error);
 

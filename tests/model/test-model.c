@@ -6,6 +6,8 @@
 
 #include "model-file.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
 #include <glib/gstdio.h>
 #include <math.h>
 #include <sys/stat.h>
@@ -533,6 +535,35 @@ test_not_saved (void)
   CHECK_ERROR (error, CG_ERROR_WRITE, taken);
   g_assert_cmpuint (count_files (folder), ==, 1);
   g_rmdir (taken);
+  /* Nor over a pipe or a device. */
+  g_assert_cmpint (mkfifo (taken, 0600), ==, 0);
+  g_assert_false (cg_model_save (model, network, taken, &error));
+  CHECK_ERROR (error, CG_ERROR_WRITE, taken);
+  g_assert_false (g_file_test (taken, G_FILE_TEST_IS_REGULAR));
+  g_unlink (taken);
+  g_rmdir (folder);
+}
+
+/* Through a symbolic link, the file that it leads to is written. */
+static void
+test_saved_through_link (void)
+{
+  g_autofree char *folder = g_dir_make_tmp ("cityguessr-XXXXXX", NULL);
+  g_autofree char *link = g_build_filename (folder, "link", NULL);
+  g_autofree char *path = g_build_filename (folder, "a.safetensors", NULL);
+  g_autoptr (CgNetwork) network = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (CgModel) model = cg_model_generate ("tiny", 3, &network, &error);
+
+  g_assert_no_error (error);
+  g_assert_true (g_file_set_contents (path, "old", -1, NULL));
+  g_assert_cmpint (symlink ("a.safetensors", link), ==, 0);
+  g_assert_true (cg_model_save (model, network, link, &error));
+  g_assert_true (g_file_test (link, G_FILE_TEST_IS_SYMLINK));
+  g_autoptr (CgModel) loaded = cg_model_load (path, NULL, &error);
+  g_assert_no_error (error);
+  g_unlink (link);
+  g_unlink (path);
   g_rmdir (folder);
 }
 
@@ -629,6 +660,7 @@ main (int argc, char **argv)
   g_test_add_func ("/model/generated", test_generated);
   g_test_add_func ("/model/saved", test_saved);
   g_test_add_func ("/model/not-saved", test_not_saved);
+  g_test_add_func ("/model/saved-through-link", test_saved_through_link);
   g_test_add_func ("/model/strings-survive", test_strings_survive);
   g_test_add_func ("/model/too-many-places", test_too_many_places);
   g_test_add_func ("/model/references", test_references);
