@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fake/engine.h"
+#include "model/engine.h"
 
 static CgFakeModel model; /* the smallest */
 static CgOutputs *expected;
@@ -190,6 +191,86 @@ test_work_lost_tuning (void)
   fail_each (&tuned, LOSE_WORK, 7);
 }
 
+/* ---- samples that are read, pictures in device memory, times ---- */
+
+#define SIDE 40 /* of a picture; of the model's frames it is 16 */
+
+/* A picture in device memory, here and as if it lay in another context, into a sample and back; then a batch on the clock.
+ * FALSE after the first of these that fails. @pixels: (out): what the sample held last. */
+static gboolean
+measure (CgFakeEngine *engine, guint8 *pixels, CgCudaError *error)
+{
+  const CgCudaModule *m = engine->module;
+  g_autofree guint8 *rows = g_malloc (3 * SIDE * SIDE);
+  const CgFrame frame = cg_frame_of_sample (SIDE, rows);
+  float times[2] = { 0 };
+  gboolean done;
+  CgFrame copy;
+
+  for (guint i = 0; i < 3 * SIDE * SIDE; i++)
+    rows[i] = (guint8)(i * i / 7);
+  if (!m->picture_new (engine->engine, &frame, &copy, error))
+    return FALSE;
+  done = m->sample_put (engine->engine, engine->samples[0], &copy, error) &&
+         m->time_put (engine->engine, engine->samples[0], &copy, 1, TRUE, 2, 2, times, error) &&
+         m->sample_get (engine->engine, engine->samples[0], pixels, error) &&
+         m->time (engine->engine, engine->samples, 1, 1, 2, times, error);
+  m->picture_free (engine->engine, &copy);
+  return done;
+}
+
+/* Each call of that fails once; then all of it is done again, or is lost for good. @how: FAIL or LOSE. */
+static void
+fail_measuring (How how)
+{
+  const gsize bytes = 3 * (gsize)model.geometry.image * model.geometry.image;
+  g_autofree guint8 *right = g_malloc (bytes), *found = g_malloc (bytes);
+  gboolean struck = TRUE;
+  guint tried = 0;
+
+  for (guint64 at = 0; struck; at++, tried++) {
+    CgFakeEngine engine;
+    CgCudaError error = { 0 };
+
+    g_assert_true (cg_fake_engine_open (&engine, &model, &brief, 1, &error));
+    if (at > 0 && how == FAIL)
+      cg_fake_settings.fail_at = cg_fake_calls () + at;
+    else if (at > 0)
+      cg_fake_settings.lose_at = cg_fake_calls () + at;
+    if (!measure (&engine, at > 0 ? found : right, &error))
+      expect_error (&error);
+    else /* or it was one that may fail */
+      g_assert_cmpint (error.status, ==, CG_CUDA_OK);
+    struck = at == 0 || cg_fake_fail_name () != NULL;
+    cg_fake_settings.fail_at = cg_fake_settings.lose_at = 0;
+    const bool stays = error.status == CG_CUDA_LOST || (how == LOSE && at > 0 && struck);
+    error = (CgCudaError){ 0 };
+    if (stays) {
+      g_assert_false (measure (&engine, found, &error));
+      g_assert_cmpint (error.status, ==, CG_CUDA_LOST);
+    } else {
+      if (!measure (&engine, found, &error))
+        g_error ("after a failed %s: %s", cg_fake_fail_name (), error.message);
+      g_assert_cmpmem (found, bytes, right, bytes);
+    }
+    cg_fake_engine_close (&engine);
+    cg_fake_expect_clean ();
+  }
+  g_test_message ("%u engines", tried);
+}
+
+static void
+test_measuring_fails (void)
+{
+  fail_measuring (FAIL);
+}
+
+static void
+test_measuring_lost (void)
+{
+  fail_measuring (LOSE);
+}
+
 /* Somebody resets the device under an engine that lives. */
 static void
 test_context_gone (void)
@@ -328,6 +409,8 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/failures/device-lost", test_device_lost);
   g_test_add_func ("/cuda/failures/work-lost", test_work_lost);
   g_test_add_func ("/cuda/failures/work-lost-tuning", test_work_lost_tuning);
+  g_test_add_func ("/cuda/failures/measuring", test_measuring_fails);
+  g_test_add_func ("/cuda/failures/measuring-lost", test_measuring_lost);
   g_test_add_func ("/cuda/failures/context-gone", test_context_gone);
   g_test_add_func ("/cuda/failures/refusals", test_refusals);
   g_test_add_func ("/cuda/failures/memory", test_memory);
