@@ -319,8 +319,10 @@ check_product (cublasLtHandle_t handle, cudaStream_t stream, const Case *t)
   const gint pad = 8;
   const gint a_rows = t->transpose ? t->k : t->m, a_columns = t->transpose ? t->m : t->k;
   const gint a_ld = a_rows + pad, b_ld = (t->row_major ? t->n : t->k) + pad, d_ld = t->m + 2 * pad;
-  const gint a_step = a_ld * a_columns, b_step = b_ld * (t->row_major ? t->k : t->n),
-             d_step = d_ld * t->n;
+  /* Each of the batch is as aligned as the first. */
+  const gint a_step = (a_ld * a_columns + 7) / 8 * 8;
+  const gint b_step = (b_ld * (t->row_major ? t->k : t->n) + 7) / 8 * 8;
+  const gint d_step = (d_ld * t->n + 7) / 8 * 8;
   void *a = random_new (t->in, (gsize)a_step * t->batch);
   void *b = random_new (t->in, (gsize)b_step * t->batch);
   void *c = random_new (t->out, (gsize)d_step), *bias = random_new (t->out, (gsize)t->m);

@@ -23,6 +23,7 @@ static GPtrArray *traced_calls, *traced_ops;
 
 static __thread cudaError_t last_error; /* each thread has its own */
 static __thread gint current_device;
+static __thread guint depth; /* of its stack of contexts */
 
 /* ---- counted calls ---- */
 
@@ -157,6 +158,7 @@ cg_fake_leaks (void)
   append_count (text, graphs, "graphs");
   append_count (text, cg_fake_lt_count (), "cuBLASLt objects");
   append_count (text, cg_fake_dnn_count (), "cuDNN objects");
+  append_count (text, depth, "contexts that this thread entered");
   return g_string_free (text, FALSE);
 }
 
@@ -252,7 +254,6 @@ struct CUctx_st {
 
 static struct CUctx_st primary[MAX_DEVICES] = { { 0 }, { 1 }, { 2 }, { 3 } };
 static __thread CUcontext stack[MAX_DEPTH];
-static __thread guint depth;
 
 gpointer
 cg_fake_context (void)

@@ -94,6 +94,7 @@ launch (const CgEmulatorLaunch *launch, void *data)
     cg_fake_fault ("a launch geometry that no GPU takes");
     return error;
   }
+  cg_fake_check_arguments (launch->kernel, launch->arguments, launch->size);
   return cg_fake_launch (launch->stream, launch->kernel, run_launch, cg_emulator_copy (launch),
                          free);
 }

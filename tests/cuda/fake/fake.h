@@ -96,6 +96,10 @@ void cg_fake_contexts_vanish (void);
 cudaError_t cg_fake_launch (cudaStream_t stream, const char *name, void (*run) (void *data),
                             void *data, GDestroyNotify destroy);
 
+/** cg_fake_check_arguments: notes a fault for each pointer among the @size bytes of kernel @name's arguments to device
+ * memory of another context than the current one. */
+void cg_fake_check_arguments (const char *name, const void *arguments, gsize size);
+
 /** cg_fake_fault: notes a fault that the emulator found. */
 void cg_fake_fault (const char *text);
 
