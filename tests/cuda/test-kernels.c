@@ -612,45 +612,80 @@ test_arguments (void)
 
 #define REFUSED(call) g_assert_cmpint ((call), ==, cudaErrorInvalidValue)
 #define NOTHING(call) g_assert_cmpint ((call), ==, cudaSuccess)
-  p = patches;
-  p.stride = 383;
-  REFUSED (cg_cuda_gather_patches (samples, 1, &p, type, m, NULL));
-  p = patches;
-  p.patch = 7;
-  REFUSED (cg_cuda_gather_patches (samples, 1, &p, type, m, NULL));
-  p = patches;
-  p.frames = 5;
-  REFUSED (cg_cuda_gather_patches (samples, 1, &p, type, m, NULL));
+  const struct {
+    guint *member, value;
+  } impossible[] = { { &p.frames, 0 },  { &p.frames, 5 }, { &p.frames, 4098 },
+                     { &p.tubelet, 0 }, { &p.image, 0 },  { &p.image, 520 },
+                     { &p.patch, 0 },   { &p.patch, 7 },  { &p.stride, 383 } };
+  for (guint i = 0; i < G_N_ELEMENTS (impossible); i++) {
+    p = patches;
+    *impossible[i].member = impossible[i].value;
+    REFUSED (cg_cuda_gather_patches (samples, 1, &p, type, m, NULL));
+  }
   REFUSED (cg_cuda_gather_patches (samples, 1, &patches, none, m, NULL));
   REFUSED (cg_cuda_gather_patches (samples, 1, &patches, type, (char *)m + 2, NULL));
+  REFUSED (cg_cuda_gather_patches (samples, 1, &patches, type, NULL, NULL));
+  REFUSED (cg_cuda_gather_patches (samples, 1, NULL, type, m, NULL));
   REFUSED (cg_cuda_gather_patches (NULL, 1, &patches, type, m, NULL));
+  REFUSED (cg_cuda_gather_patches (samples, 1 << 28, &patches, type, m, NULL));
   NOTHING (cg_cuda_gather_patches (samples, 0, &patches, type, m, NULL));
   REFUSED (cg_cuda_layer_norm (m, 1, 0, 0, type, m, NULL));
   REFUSED (cg_cuda_layer_norm (m, 1, 8, 0, none, m, NULL));
   REFUSED (cg_cuda_layer_norm (m + 1, 1, 8, 0, type, m, NULL));
+  REFUSED (cg_cuda_layer_norm (m, 1, 8, 0, type, m + 1, NULL));
   REFUSED (cg_cuda_layer_norm (m, (gsize)1 << 40, 8, 0, type, m, NULL));
   NOTHING (cg_cuda_layer_norm (m, 0, 8, 0, type, m, NULL));
   REFUSED (cg_cuda_add_bias_gelu (type, NULL, 1, 8, m, NULL));
+  REFUSED (cg_cuda_add_bias_gelu (type, m, 1, 8, m + 1, NULL));
+  REFUSED (cg_cuda_add_bias_gelu (type, m, 1, 0, m, NULL));
   REFUSED (cg_cuda_add_bias_gelu (none, m, 1, 8, m, NULL));
   NOTHING (cg_cuda_add_bias_gelu (type, m, 0, 8, m, NULL));
+  REFUSED (cg_cuda_softmax (type, m + 1, 1, 8, 8, 1, m + 64, NULL));
+  REFUSED (cg_cuda_softmax (type, m, 1, 8, 8, 1, m + 65, NULL));
+  REFUSED (cg_cuda_softmax (type, m, 1, 0, 8, 1, m + 64, NULL));
   REFUSED (cg_cuda_softmax (type, m, 1, 9, 8, 1, m + 64, NULL));
+  REFUSED (cg_cuda_softmax (type, m, (gsize)1 << 40, 8, 8, 1, m + 64, NULL));
   REFUSED (cg_cuda_softmax (type, m, 1, 8, 8, 0, m + 64, NULL));
   REFUSED (cg_cuda_softmax (type, m, 1, 8, 8, NAN, m + 64, NULL));
   REFUSED (cg_cuda_softmax (type, m, 1, 8, 8, 1, m, NULL));
+  REFUSED (cg_cuda_softmax (none, m, 1, 8, 8, 1, m + 64, NULL));
   NOTHING (cg_cuda_softmax (type, m, 0, 8, 8, 1, m + 64, NULL));
   REFUSED (cg_cuda_column_means (none, m, 1, 8, 8, m, NULL));
+  REFUSED (cg_cuda_column_means (type, m + 1, 1, 8, 8, m, NULL));
+  REFUSED (cg_cuda_column_means (type, m, 1, 8, 8, m + 1, NULL));
   REFUSED (cg_cuda_column_means (type, m, 1, 0, 8, m, NULL));
+  REFUSED (cg_cuda_column_means (type, m, 1, 8, 0, m, NULL));
+  REFUSED (cg_cuda_column_means (type, m, 65536, 8, 8, m, NULL));
   NOTHING (cg_cuda_column_means (type, m, 0, 8, 8, m, NULL));
+  REFUSED (cg_cuda_affine (NULL, m, 8, 8, m, 8, NULL, m, 8, 1, 0, NULL));
+  REFUSED (cg_cuda_affine (m, m, 8, 8, NULL, 8, NULL, m, 8, 1, 0, NULL));
+  REFUSED (cg_cuda_affine (m, m, 8, 8, m, 8, NULL, NULL, 8, 1, 0, NULL));
+  REFUSED (cg_cuda_affine (m, m, 0, 8, m, 8, NULL, m, 8, 1, 0, NULL));
+  REFUSED (cg_cuda_affine (m, m, 8, 0, m, 8, NULL, m, 8, 1, 0, NULL));
   REFUSED (cg_cuda_affine (m, m, 8, 8, m, 7, NULL, m, 8, 1, 0, NULL));
   REFUSED (cg_cuda_affine (m, m, 8, 8, m, 8, NULL, m, 7, 1, 0, NULL));
+  REFUSED (cg_cuda_affine (m, m, 8, 8, m, 8, NULL, m, 8, 8 * 65535 + 1, 0, NULL));
   NOTHING (cg_cuda_affine (m, m, 8, 8, m, 8, NULL, m, 8, 0, 0, NULL));
+  REFUSED (cg_cuda_sca (NULL, 8, 8, &sca, m, 1, NULL));
+  REFUSED (cg_cuda_sca (m, 8, 8, NULL, m, 1, NULL));
+  REFUSED (cg_cuda_sca (m, 8, 8, &sca, NULL, 1, NULL));
+  REFUSED (cg_cuda_sca (m, 8, 0, &sca, m, 1, NULL));
   REFUSED (cg_cuda_sca (m, 7, 8, &sca, m, 1, NULL));
+  REFUSED (cg_cuda_sca (m, 8, 8, &sca, m, 65536, NULL));
   NOTHING (cg_cuda_sca (m, 8, 8, &sca, m, 0, NULL));
+  REFUSED (cg_cuda_convert (m + 1, 8, type, m, NULL));
+  REFUSED (cg_cuda_convert (m, 8, type, m + 1, NULL));
   REFUSED (cg_cuda_convert (m, 8, none, m, NULL));
   NOTHING (cg_cuda_convert (m, 0, type, m, NULL));
+  REFUSED (cg_cuda_check_finite (NULL, 1, 8, 8, memory, NULL));
+  REFUSED (cg_cuda_check_finite (m, 1, 8, 8, NULL, NULL));
   REFUSED (cg_cuda_check_finite (m, 1, 8, 7, memory, NULL));
+  REFUSED (cg_cuda_check_finite (m, 1u << 30, 8, 8, memory, NULL));
   NOTHING (cg_cuda_check_finite (m, 0, 8, 8, memory, NULL));
+  NOTHING (cg_cuda_check_finite (m, 1, 0, 8, memory, NULL));
   REFUSED (cg_cuda_max_abs (type, NULL, 8, m, NULL));
+  REFUSED (cg_cuda_max_abs (type, m, 8, NULL, NULL));
+  REFUSED (cg_cuda_max_abs (none, m, 8, m, NULL));
   NOTHING (cg_cuda_max_abs (type, m, 0, m, NULL));
   g_assert_cmpuint (cg_emulator_launches (), ==, before);
 }

@@ -121,6 +121,7 @@ compare (const CgFrame *f, guint image, gboolean backwards)
   const CgCudaPicture picture = device_picture (f);
   g_autoptr (GError) error = NULL;
   g_autoptr (Device) scratch = device_new (scratch_size), out = device_new (size);
+  g_autoptr (Device) first = NULL;
   g_autofree guint8 *expected = g_malloc (size + 1);
   Difference d = { 0 };
 
@@ -132,10 +133,14 @@ compare (const CgFrame *f, guint image, gboolean backwards)
   else
     check_success (cg_cuda_preprocess (&picture, image, scratch, scratch_size, FALSE, out, NULL),
                    format_names[f->format]);
-  /* Once more, with the coefficients that are there. */
+  /* Once more, with the coefficients that are there, which are not computed again. */
+  first = device_copy (out, size);
   memset (out, 0, size);
+  const unsigned long before = cg_emulator_launches ();
   check_success (cg_cuda_preprocess (&picture, image, scratch, scratch_size, TRUE, out, NULL),
                  format_names[f->format]);
+  g_assert_cmpuint (cg_emulator_launches (), ==, before + 1);
+  g_assert_cmpmem (out, size, first, size);
   for (gsize i = 0; i < size; i++) {
     const guint difference = (guint)ABS (((guint8 *)out)[i] - expected[i]);
     d.max = MAX (d.max, difference);
