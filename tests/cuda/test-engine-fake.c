@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "fake/engine.h"
+#include "model/cpu/cpu.h"
 #include "model/generate.h"
 
 static CgFakeModel model; /* heads of 24, for all tests but parity */
@@ -34,6 +35,18 @@ run_engine (CgFakeEngine *engine, guint n)
   CgCudaError error = { 0 };
   if (!cg_fake_engine_run (engine, n, &error))
     g_error ("%s", error.message);
+}
+
+/* How often @line stands in @log. */
+static guint
+count (const char *log, const char *line)
+{
+  g_autofree char *whole = g_strdup_printf ("\n%s\n", line);
+  g_autofree char *text = g_strdup_printf ("\n%s", log);
+  guint n = 0;
+  for (const char *at = strstr (text, whole); at; at = strstr (at + 1, whole))
+    n++;
+  return n;
 }
 
 /* ---- parity ---- */
@@ -316,6 +329,85 @@ test_pictures (void)
   cg_fake_expect_clean ();
 }
 
+/* Given pictures of each format that take no byte more than they must, upside down too, in system memory or a copy in the
+ * device's, they become what the CPU engine makes of them. */
+static void
+test_formats (void)
+{
+  /* Of the first plane's pixels, and of what two columns of the others share. */
+  static const guint bytes[CG_N_FORMATS][3] = {
+    { 1, 2 }, { 1, 1, 1 }, { 1, 1, 1 }, { 2, 4 }, { 1 }, { 3 }, { 3 }, { 4 },
+    { 4 },    { 4 },       { 4 },       { 4 },    { 4 }, { 4 }, { 4 }
+  };
+  const guint width = 49, height = 37, image = model.geometry.image;
+  const gsize size = 3 * (gsize)image * image;
+  g_autofree guint8 *expected = g_malloc (size), *found = g_malloc (size);
+  CgFakeEngine engine;
+
+  open_engine (&engine, &model, &plain, 1);
+  for (guint k = 0; k < 2 * CG_N_FORMATS; k++) {
+    CgFrame copy, frame = { .format = k / 2, .width = width, .height = height };
+    guint8 *planes[3] = { NULL };
+    CgCudaError error = { 0 };
+    g_autoptr (GError) problem = NULL;
+
+    for (guint p = 0; p < 3 && bytes[k / 2][p]; p++) {
+      const guint row = (p ? (width + 1) / 2 : width) * bytes[k / 2][p];
+      const guint rows = p ? (height + 1) / 2 : height;
+      planes[p] = g_malloc ((gsize)row * rows);
+      for (guint b = 0; b < row * rows; b++)
+        planes[p][b] = (guint8)(cg_generate_draw (p, b) >> 56);
+      frame.plane[p] = planes[p] + (k % 2 ? (gsize)row * (rows - 1) : 0);
+      frame.stride[p] = k % 2 ? -(gint)row : (gint)row;
+    }
+    cg_preprocess (&frame, image, NULL, expected, &problem);
+    g_assert_no_error (problem);
+    if (!engine.module->sample_put (engine.engine, engine.samples[0], &frame, &error) ||
+        !engine.module->sample_get (engine.engine, engine.samples[0], found, &error))
+      g_error ("%s", error.message);
+    g_assert_cmpmem (found, size, expected, size);
+    if (!engine.module->picture_new (engine.engine, &frame, &copy, &error) ||
+        !engine.module->sample_put (engine.engine, engine.samples[1], &copy, &error) ||
+        !engine.module->sample_get (engine.engine, engine.samples[1], found, &error))
+      g_error ("%s", error.message);
+    g_assert_cmpmem (found, size, expected, size);
+    engine.module->picture_free (engine.engine, &copy);
+    for (guint p = 0; p < 3; p++)
+      g_free (planes[p]);
+  }
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+}
+
+/* Given a picture of the last one's size, its coefficients are not computed again. */
+static void
+test_coefficients (void)
+{
+  static const struct {
+    guint width, height, computed;
+  } pictures[] = { { 49, 37, 1 }, { 49, 37, 0 }, { 49, 38, 1 }, { 48, 38, 1 }, { 48, 38, 0 } };
+  g_autofree guint8 *pixels = g_malloc0 (49 * 38 * 3);
+  g_autofree guint8 *out = g_malloc (3 * (gsize)model.geometry.image * model.geometry.image);
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+
+  open_engine (&engine, &model, &plain, 1);
+  for (guint i = 0; i < G_N_ELEMENTS (pictures); i++) {
+    const CgFrame frame = { .format = CG_FORMAT_RGB,
+                            .width = pictures[i].width,
+                            .height = pictures[i].height,
+                            .plane = { pixels },
+                            .stride = { 3 * (gint)pictures[i].width } };
+    g_free (cg_fake_log (TRUE));
+    g_assert_true (engine.module->sample_put (engine.engine, engine.samples[0], &frame, &error) &&
+                   engine.module->sample_get (engine.engine, engine.samples[0], out, &error));
+    g_autofree char *log = cg_fake_log (FALSE);
+    g_assert_cmpuint (count (log, "-> coefficients"), ==, pictures[i].computed);
+  }
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+}
+
 /* ---- pictures in device memory ---- */
 
 #define SIDE_X 50
@@ -573,17 +665,6 @@ test_written_before_read (void)
   }
 }
 
-static guint
-count (const char *log, const char *line)
-{
-  g_autofree char *whole = g_strdup_printf ("\n%s\n", line);
-  g_autofree char *text = g_strdup_printf ("\n%s", log);
-  guint n = 0;
-  for (const char *at = strstr (text, whole); at; at = strstr (at + 1, whole))
-    n++;
-  return n;
-}
-
 /* What a run calls: one launch and one wait, whatever the batch; no allocation, nothing of the libraries. */
 static void
 test_calls_of_a_run (void)
@@ -735,6 +816,40 @@ test_overflow (void)
   cg_fake_expect_clean ();
 }
 
+/* What fp16 is tried with: the first samples of a new engine still hold it, the last picture first. */
+static void
+test_overflow_pictures (void)
+{
+  const guint image = model.geometry.image, n = 3 * image * image;
+  g_autofree guint8 *pixels = g_malloc (n);
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+  guint sum = 0, colours = 0;
+
+  open_engine (&engine, &model, &plain, 0);
+  for (guint kind = 6; kind-- > 0;) {
+    engine.samples[kind] = engine.module->sample_new (engine.engine, &error);
+    g_assert_true (engine.module->sample_get (engine.engine, engine.samples[kind], pixels, &error));
+    for (guint i = 0; i < n; i++) {
+      const guint x = i / 3 % image, y = i / 3 / image;
+      const guint expected[6] = { 0, 0, 255, 255 * x / image, 255 * y / image };
+      if (kind == 0)
+        sum += pixels[i];
+      else if (kind < 5)
+        g_assert_cmpuint (pixels[i], ==, expected[kind]);
+      else
+        g_assert_true (pixels[i] == 0 || pixels[i] == 255);
+      if (kind == 5 && i % 3 == 0)
+        colours |= 1u << (pixels[i] % 2 + pixels[i + 1] % 2 * 2 + pixels[i + 2] % 2 * 4);
+    }
+  }
+  g_assert_cmpuint (sum / n, >, 120);
+  g_assert_cmpuint (sum / n, <, 136);
+  g_assert_cmphex (colours, ==, 0xff);
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+}
+
 /* A second engine does what the first one found out. */
 static void
 test_cache (void)
@@ -802,19 +917,71 @@ test_lazy_library (void)
   }
 }
 
+/* A piece of work takes the fake device a microsecond, a library's some more. */
 static void
 test_time (void)
 {
+  const guint frames = model.geometry.frames;
   CgFakeEngine engine;
   CgCudaError error = { 0 };
-  float times[7] = { 0 };
+  float times[7] = { 0 }, twice = 0;
 
-  open_engine (&engine, &model, &plain, 4);
+  open_engine (&engine, &model, &plain, 8);
+  g_free (cg_fake_log (TRUE));
   g_assert_true (engine.module->time (engine.engine, engine.samples, 2, 2, 7, times, &error));
+  g_autofree char *log = cg_fake_log (FALSE);
   for (guint i = 0; i < 7; i++)
     g_assert_cmpfloat (times[i], >, 1);
+  /* Both sets had their turn: of each sample it is waited once until its picture is there. */
+  g_assert_cmpuint (count (log, "cudaGraphLaunch"), ==, 7);
+  g_assert_cmpuint (count (log, "cudaStreamWaitEvent"), ==, 2 * 2 * frames);
+
+  /* Two chunks take twice as long as one. */
+  g_assert_true (engine.module->time (engine.engine, engine.samples, 1, 4, 1, times, &error));
+  g_assert_true (engine.module->time (engine.engine, engine.samples, 1, 8, 1, &twice, &error));
+  g_assert_cmpfloat (twice, >, 1.7 * times[0]);
+  g_assert_cmpfloat (twice, <, 2.3 * times[0]);
   run_engine (&engine, 1);
   check_outputs ("after timing", &model, engine.outputs[0], 0, 8e-4);
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+}
+
+/* Of a picture in the GPU's memory: one kernel if its size is the last one's, else two, and a copy if it lies apart. */
+static void
+test_time_put (void)
+{
+  static const struct {
+    guint sets;
+    gboolean apart;
+    guint row;
+    float expected; /* from the second one on */
+  } ways[] = { { 1, FALSE, 1, 1 }, { 1, FALSE, 4, 1 }, { 1, TRUE, 1, 2 },      { 1, TRUE, 4, 2 },
+               { 2, FALSE, 1, 2 }, { 2, TRUE, 1, 3 },  { 2, FALSE, 4, 1.25f }, { 3, FALSE, 1, 2 } };
+  guint8 pixels[3 * 52 * 40] = { 0 };
+  CgFrame pictures[3], copies[3];
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+  float times[5];
+
+  open_engine (&engine, &model, &plain, 1);
+  for (guint i = 0; i < 3; i++) {
+    pictures[i] = (CgFrame){ .format = CG_FORMAT_RGB,
+                             .width = 50 + i,
+                             .height = 40,
+                             .plane = { pixels },
+                             .stride = { 3 * (50 + (gint)i) } };
+    g_assert_true (engine.module->picture_new (engine.engine, &pictures[i], &copies[i], &error));
+  }
+  for (guint k = 0; k < G_N_ELEMENTS (ways); k++) {
+    if (!engine.module->time_put (engine.engine, engine.samples[0], copies, ways[k].sets,
+                                  ways[k].apart, ways[k].row, 5, times, &error))
+      g_error ("%s", error.message);
+    for (guint i = 1; i < 5; i++)
+      g_assert_cmpfloat_with_epsilon (times[i], ways[k].expected, 1e-3f);
+  }
+  for (guint i = 0; i < 3; i++)
+    engine.module->picture_free (engine.engine, &copies[i]);
   cg_fake_engine_close (&engine);
   cg_fake_expect_clean ();
 }
@@ -835,6 +1002,8 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/engine/cancel", test_cancel);
   g_test_add_func ("/cuda/engine/samples", test_samples);
   g_test_add_func ("/cuda/engine/pictures", test_pictures);
+  g_test_add_func ("/cuda/engine/formats", test_formats);
+  g_test_add_func ("/cuda/engine/coefficients", test_coefficients);
   g_test_add_func ("/cuda/engine/device-pictures", test_device_pictures);
   g_test_add_func ("/cuda/engine/threads", test_threads);
   g_test_add_func ("/cuda/engine/written-before-read", test_written_before_read);
@@ -843,9 +1012,11 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/engine/context", test_context);
   g_test_add_func ("/cuda/engine/two-engines", test_two_engines);
   g_test_add_func ("/cuda/engine/overflow", test_overflow);
+  g_test_add_func ("/cuda/engine/overflow-pictures", test_overflow_pictures);
   g_test_add_func ("/cuda/engine/cache", test_cache);
   g_test_add_func ("/cuda/engine/lazy-library", test_lazy_library);
   g_test_add_func ("/cuda/engine/time", test_time);
+  g_test_add_func ("/cuda/engine/time-put", test_time_put);
   const int result = g_test_run ();
   cg_fake_model_clear (&model);
   return result;
