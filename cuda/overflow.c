@@ -121,7 +121,9 @@ cg_cuda_overflow_find (CgCudaNetwork *network, CgCudaFrames *frames, CgCudaOverf
   cg_cuda_arena_add (&arena, &device, n, sizeof *device);
   done = done && cg_cuda_arena_allocate (&arena, "a look at the activations", error) &&
          find (network, samples, device, host, overflow, error);
-  cudaStreamSynchronize (network->device->stream);
+  done = cg_cuda_check (cudaStreamSynchronize (network->device->stream), "look for overflow",
+                        done ? error : NULL) &&
+         done;
   cg_cuda_arena_clear (&arena);
   for (unsigned i = 0; i < PICTURES; i++)
     if (samples[i])
