@@ -314,6 +314,30 @@ test_pictures (void)
     { .format = CG_FORMAT_GRAY8, .width = 1, .height = 40000, .plane = { &byte }, .stride = { 1 } },
     { .format = CG_FORMAT_RGB, .width = 1, .height = 1, .plane = { &byte }, .stride = { 2 } },
     { .format = CG_FORMAT_NV12, .width = 1, .height = 1, .plane = { &byte }, .stride = { 1, 2 } },
+    { .format = CG_FORMAT_GRAY8, .width = 1, .height = 0, .plane = { &byte }, .stride = { 1 } },
+    { .format = CG_FORMAT_GRAY8,
+      .width = 32769,
+      .height = 1,
+      .plane = { &byte },
+      .stride = { 40000 } },
+    { .format = CG_FORMAT_RGB, .width = 1, .height = 1, .plane = { &byte }, .stride = { -2 } },
+    { .format = CG_FORMAT_RGB, .width = 1, .height = 1, .stride = { 3 } },
+    { .format = CG_FORMAT_RGB,
+      .width = 1,
+      .height = 1,
+      .plane = { &byte },
+      .stride = { 3 },
+      .matrix = 3 },
+    { .format = CG_FORMAT_NV12,
+      .width = 1,
+      .height = 1,
+      .plane = { &byte, &byte },
+      .stride = { 1, 1 } },
+    { .format = CG_FORMAT_I420,
+      .width = 1,
+      .height = 1,
+      .plane = { &byte, &byte },
+      .stride = { 1, 1, 1 } },
   };
 
   open_engine (&engine, &model, &plain, 1);
@@ -322,6 +346,17 @@ test_pictures (void)
     g_assert_false (engine.module->sample_put (engine.engine, engine.samples[0], &bad[i], &error));
     g_assert_cmpint (error.status, ==, CG_CUDA_INPUT);
     g_assert_cmpstr (error.message, !=, "");
+
+    /* nor is it copied or timed */
+    CgFrame copy;
+    float time;
+    error = (CgCudaError){ 0 };
+    g_assert_false (engine.module->picture_new (engine.engine, &bad[i], &copy, &error));
+    g_assert_cmpint (error.status, ==, CG_CUDA_INPUT);
+    error = (CgCudaError){ 0 };
+    g_assert_false (engine.module->time_put (engine.engine, engine.samples[0], &bad[i], 1, FALSE, 1,
+                                             1, &time, &error));
+    g_assert_cmpint (error.status, ==, CG_CUDA_INPUT);
   }
   run_engine (&engine, 1);
   check_outputs ("after bad pictures", &model, engine.outputs[0], 0, 8e-4);

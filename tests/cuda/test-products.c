@@ -284,16 +284,47 @@ test_attention (void)
   close_device (&device);
 }
 
-/* So many tokens that the scores of both heads are more than there is room for at once. */
+/* So many tokens that the scores of all heads are more than there is room for at once; of two there is room, but two do
+ * not divide three. */
 static void
 test_attention_groups (void)
 {
-  const CgCudaAttentionShape s = { CG_CUDA_FP32, 1, 2051, 2, 4, 0.4f };
+  static const guint shapes[][2] = { { 2051, 2 }, { 1681, 3 } };
+  const CgCudaAttentionShape small = { CG_CUDA_FP32, 1, 9, 3, 24, 0.4f };
+  const CgCudaAttentionShape half = { CG_CUDA_FP16, 1, 9, 3, 24, 0.4f };
   CgCudaDevice device;
 
   open_device (&device);
-  g_assert_cmpuint (cg_cuda_attention_scores_size (&s), <=, 32 << 20);
-  g_assert_cmpuint (check_attention (&device, &s, CG_CUDA_PROVIDER_LT, 1, 410), ==, 1);
+  /* [heads][tokens][tokens, made a multiple of 8] */
+  g_assert_cmpuint (cg_cuda_attention_scores_size (&small), ==, 7 * 256);
+  g_assert_cmpuint (cg_cuda_attention_scores_size (&half), ==, 7 * 256 + 3 * 9 * 16 * 2);
+  for (guint i = 0; i < G_N_ELEMENTS (shapes); i++) {
+    const CgCudaAttentionShape s = { CG_CUDA_FP32, 1, shapes[i][0], shapes[i][1], 4, 0.4f };
+    g_assert_cmpuint (cg_cuda_attention_scores_size (&s), <=, 32 << 20);
+    g_assert_cmpuint (check_attention (&device, &s, CG_CUDA_PROVIDER_LT, 1, 410), ==, 1);
+  }
+  close_device (&device);
+}
+
+/* ---- the workspace ---- */
+
+/* Given less room than a proposal wants, it is not among them. */
+static void
+test_workspace (void)
+{
+  const CgCudaMatmulShape shape = { CG_CUDA_FP16, CG_CUDA_EPILOGUE_STORE, 1, 5, 24, 40, 0 };
+  static const struct {
+    gsize size;
+    guint lt, dnn;
+  } rooms[] = { { 4096, 3, 2 }, { 4095, 2, 2 }, { 256, 1, 2 }, { 255, 1, 1 } };
+  CgCudaDevice device;
+
+  open_device (&device);
+  for (guint i = 0; i < G_N_ELEMENTS (rooms); i++) {
+    device.workspace_size = rooms[i].size;
+    g_assert_cmpuint (check_provider (&device, &shape, CG_CUDA_PROVIDER_LT), ==, rooms[i].lt);
+    g_assert_cmpuint (check_provider (&device, &shape, CG_CUDA_PROVIDER_DNN), ==, rooms[i].dnn);
+  }
   close_device (&device);
 }
 
@@ -341,6 +372,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/products/matmul", test_products);
   g_test_add_func ("/cuda/products/attention", test_attention);
   g_test_add_func ("/cuda/products/attention-groups", test_attention_groups);
+  g_test_add_func ("/cuda/products/workspace", test_workspace);
   g_test_add_func ("/cuda/products/too-large", test_too_large);
   return g_test_run ();
 }

@@ -163,6 +163,7 @@ test_without_times (void)
   g_assert_cmpuint (shape.ways[0][2].made, ==, 0);
   cg_cuda_tuner_save (tuner);
   cg_cuda_tuner_free (tuner);
+  cg_cuda_tuner_free (NULL);
 }
 
 static void
