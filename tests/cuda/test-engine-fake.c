@@ -851,6 +851,33 @@ test_overflow (void)
   cg_fake_expect_clean ();
 }
 
+/* Given a single value that is too large, the last one of the last token, it is found, in either layer. */
+static void
+test_overflow_anywhere (void)
+{
+  for (guint fc1 = 0; fc1 < 2; fc1++) {
+    CgFakeModel wild = { 0 };
+    CgFakeEngine engine;
+
+    cg_fake_model_new (&wild, 2, 24, 3, 2);
+    const guint width = wild.geometry.width, last = cg_geometry_tokens (&wild.geometry) - 1;
+    CgFoldedBlock *block = &wild.folded->blocks[fc1];
+    float *row = fc1 ? block->fc1_weight + (wild.geometry.mlp - 1) * width
+                     : block->qkv_weight + (3 * width - 1) * width;
+    /* Only there does normalising leave more than 4 at the beginning. */
+    wild.folded->position[last * width] += 1000;
+    for (guint i = 0; i < width; i++)
+      row[i] = i == 0 ? 7000 : 0;
+    open_engine (&engine, &wild, &plain, 1);
+    const char *description = engine.module->describe (engine.engine);
+    g_test_message ("%s", description);
+    g_assert_nonnull (strstr (description, fc1 ? "(block 1, fc1 is" : "(block 0, qkv is"));
+    cg_fake_engine_close (&engine);
+    cg_fake_model_clear (&wild);
+    cg_fake_expect_clean ();
+  }
+}
+
 /* What fp16 is tried with: the first samples of a new engine still hold it, the last picture first. */
 static void
 test_overflow_pictures (void)
@@ -1047,6 +1074,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/engine/context", test_context);
   g_test_add_func ("/cuda/engine/two-engines", test_two_engines);
   g_test_add_func ("/cuda/engine/overflow", test_overflow);
+  g_test_add_func ("/cuda/engine/overflow-anywhere", test_overflow_anywhere);
   g_test_add_func ("/cuda/engine/overflow-pictures", test_overflow_pictures);
   g_test_add_func ("/cuda/engine/cache", test_cache);
   g_test_add_func ("/cuda/engine/lazy-library", test_lazy_library);
