@@ -636,20 +636,22 @@ put_again_and_again (gpointer data)
   return NULL;
 }
 
-/* Three threads fill samples of windows that no run takes, while windows run. */
+#define PUTTERS 6 /* more than CG_CUDA_UPLOADERS */
+
+/* Some threads fill samples of windows that no run takes, while windows run. */
 static void
 test_threads (void)
 {
   const guint frames = model.geometry.frames;
   CgFakeEngine engine;
-  GThread *threads[3];
-  Putter putters[3];
+  GThread *threads[PUTTERS];
+  Putter putters[PUTTERS];
   gint stop = 0;
 
-  open_engine (&engine, &model, &plain, 5);
+  open_engine (&engine, &model, &plain, 2 + PUTTERS);
   run_engine (&engine, 2);
   g_autofree CgOutputs *expected = cg_fake_outputs_copy (&model, engine.outputs[1]);
-  for (guint i = 0; i < 3; i++) {
+  for (guint i = 0; i < PUTTERS; i++) {
     putters[i] = (Putter){ &engine, (2 + i) * frames, &stop };
     threads[i] = g_thread_new ("putter", put_again_and_again, &putters[i]);
   }
@@ -658,7 +660,7 @@ test_threads (void)
     g_assert_true (cg_fake_outputs_equal (&model, engine.outputs[1], expected));
   }
   g_atomic_int_set (&stop, 1);
-  for (guint i = 0; i < 3; i++)
+  for (guint i = 0; i < PUTTERS; i++)
     g_thread_join (threads[i]);
   cg_fake_engine_close (&engine);
   cg_fake_expect_clean ();

@@ -16,6 +16,7 @@ CgFakeSettings cg_fake_settings = { .devices = 1, .capability = 90, .memory = 1u
 GRecMutex cg_fake_lock;
 
 static guint64 n_calls;
+static guint n_retained; /* primary contexts */
 static gboolean lost, vanished;
 static const char *fail_name;
 static GString *faults, *calls_log;
@@ -158,6 +159,7 @@ cg_fake_leaks (void)
   append_count (text, graphs, "graphs");
   append_count (text, cg_fake_lt_count (), "cuBLASLt objects");
   append_count (text, cg_fake_dnn_count (), "cuDNN objects");
+  append_count (text, n_retained, "retained contexts");
   append_count (text, depth, "contexts that this thread entered");
   return g_string_free (text, FALSE);
 }
@@ -352,12 +354,19 @@ primary_retain (CUcontext *context, CUdevice device)
   if (device < 0 || device >= cg_fake_settings.devices)
     return CUDA_ERROR_INVALID_DEVICE;
   *context = &primary[device];
+  n_retained++;
   return CUDA_SUCCESS;
 }
 
 static CUresult
 primary_release (CUdevice device)
 {
+  CG_FAKE_RELEASE ();
+  if (n_retained == 0) {
+    cg_fake_note ("cuDevicePrimaryCtxRelease: it was not retained");
+    return CUDA_ERROR_INVALID_CONTEXT;
+  }
+  n_retained--;
   return CUDA_SUCCESS;
 }
 

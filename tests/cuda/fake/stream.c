@@ -515,7 +515,7 @@ cudaEventQuery (cudaEvent_t event)
     return cg_fake_return (cudaErrorStreamCaptureUnsupported);
   if (event->done < event->recorded) {
     run_first (event->stream);
-    return cg_fake_lost () ? outcome () : cudaErrorNotReady;
+    return cg_fake_lost () ? outcome () : cg_fake_return (cudaErrorNotReady);
   }
   return outcome ();
 }
