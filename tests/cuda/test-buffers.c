@@ -1,5 +1,5 @@
-/* The engine's buffers: that each has room for what its header says. They lie side by side in a few large allocations,
- * where an access beyond one of them would meet another.
+/* The engine's buffers: that each has room for what its header says, for they lie side by side in a few large allocations,
+ * where an access beyond one of them would meet another; and that uploaders that share a sample do not cross.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "cuda/answers.h"
+#include "cuda/frames.h"
 #include "fake/engine.h"
+#include "model/engine.h"
 
 static CgCudaDevice device;
 
@@ -177,6 +179,62 @@ test_room (void)
   cg_fake_model_clear (&model);
 }
 
+/* ---- uploaders ---- */
+
+#define IMAGE 16
+
+static void
+put_grey (CgCudaFrames *frames, CgCudaSample *sample, guint8 grey)
+{
+  guint8 pixels[3 * IMAGE * IMAGE];
+  const CgFrame frame = cg_frame_of_sample (IMAGE, pixels);
+  CgCudaError error = { 0 };
+
+  memset (pixels, grey, sizeof pixels);
+  if (!cg_cuda_sample_put (frames, sample, &frame, &error))
+    g_error ("%s", error.message);
+}
+
+static guint8
+get_grey (CgCudaFrames *frames, CgCudaSample *sample)
+{
+  guint8 pixels[3 * IMAGE * IMAGE];
+  CgCudaError error = { 0 };
+
+  if (!cg_cuda_sample_get (frames, sample, pixels, &error))
+    g_error ("%s", error.message);
+  for (guint i = 1; i < sizeof pixels; i++)
+    g_assert_cmpuint (pixels[i], ==, pixels[0]);
+  return pixels[0];
+}
+
+/* Given a sample that two uploaders fill, the second while the first one's work still waits on its stream, it holds what
+ * the second gave, and goes on to. */
+static void
+test_uploaders (void)
+{
+  CgCudaFrames frames = { 0 };
+  CgCudaError error = { 0 };
+
+  if (!cg_cuda_frames_open (&frames, &device, IMAGE, 1, &error))
+    g_error ("%s", error.message);
+  CgCudaSample *sample = cg_cuda_sample_new (&frames, &error);
+  put_grey (&frames, sample, 1);
+  frames.uploaders[0].busy = true;
+  put_grey (&frames, sample, 2);
+  g_assert_cmpuint (get_grey (&frames, sample), ==, 2);
+  frames.uploaders[0].busy = false;
+  g_assert_cmpuint (get_grey (&frames, sample), ==, 2);
+
+  /* What the first one gives now, the second one sees. */
+  put_grey (&frames, sample, 3);
+  frames.uploaders[0].busy = true;
+  g_assert_cmpuint (get_grey (&frames, sample), ==, 3);
+  frames.uploaders[0].busy = false;
+  cg_cuda_sample_free (&frames, sample);
+  cg_cuda_frames_close (&frames);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -190,6 +248,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/buffers/arena-too-large", test_arena_too_large);
   g_test_add_func ("/cuda/buffers/arena-short", test_arena_short);
   g_test_add_func ("/cuda/buffers/room", test_room);
+  g_test_add_func ("/cuda/buffers/uploaders", test_uploaders);
   const int result = g_test_run ();
   cg_cuda_device_close (&device);
   cg_fake_expect_clean ();
