@@ -218,6 +218,17 @@ test_uploaders (void)
 
   if (!cg_cuda_frames_open (&frames, &device, IMAGE, 1, &error))
     g_error ("%s", error.message);
+  /* Their streams wait for nobody else's, and go before the engine's. */
+  for (guint i = 0; i < CG_CUDA_UPLOADERS; i++) {
+    unsigned flags;
+    int priority, engines;
+    cudaStreamGetFlags (frames.uploaders[i].stream, &flags);
+    cudaStreamGetPriority (frames.uploaders[i].stream, &priority);
+    cudaStreamGetPriority (device.stream, &engines);
+    g_assert_cmpuint (flags, ==, cudaStreamNonBlocking);
+    g_assert_cmpint (priority, <, engines);
+  }
+
   CgCudaSample *sample = cg_cuda_sample_new (&frames, &error);
   put_grey (&frames, sample, 1);
   frames.uploaders[0].busy = true;
