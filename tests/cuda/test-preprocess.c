@@ -224,7 +224,8 @@ test_colour (void)
   tell ("sitings, ranges, matrices", &exact);
 }
 
-/* Pictures that do not fit into shared memory at once, along or across, and the usual one. */
+/* Pictures that do not fit into shared memory at once, along or across, the usual one, and those between which the first
+ * axis changes. */
 static void
 test_large (void)
 {
@@ -237,6 +238,7 @@ test_large (void)
     { CG_FORMAT_I420, 301, 2999, 18 },   { CG_FORMAT_BGRA, 32768, 2, 16 },
     { CG_FORMAT_NV12, 3, 32767, 16 },    { CG_FORMAT_YV12, 32767, 3, 16 },
     { CG_FORMAT_GRAY8, 60, 50, 512 },    { CG_FORMAT_NV12, 1080, 1920, 112 },
+    { CG_FORMAT_RGB, 26, 36, 16 },       { CG_FORMAT_RGB, 26, 37, 16 },
   };
 
   for (guint s = 0; s < G_N_ELEMENTS (sizes); s++) {
