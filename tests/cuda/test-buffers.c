@@ -179,6 +179,44 @@ test_room (void)
   cg_fake_model_clear (&model);
 }
 
+/* Each call fails once while a network is opened: it is whole then, or it is none and says why. */
+static void
+test_open_fails (void)
+{
+  const guint chunk = 2;
+  CgFakeModel model = { 0 };
+  CgCudaWeights weights = { 0 };
+  CgCudaError error = { 0 };
+  gboolean struck = TRUE;
+
+  cg_fake_model_new (&model, 2, 24, 2, 2);
+  if (!cg_cuda_weights_upload (&weights, &device, model.folded, CG_CUDA_FP16, &error))
+    g_error ("%s", error.message);
+  CgCudaTuner *tuner = cg_cuda_tuner_new (&device, NULL, false);
+  for (guint64 at = 1; struck; at++) {
+    CgCudaNetwork network = { 0 };
+
+    cg_fake_reset ();
+    error = (CgCudaError){ 0 };
+    cg_fake_settings.fail_at = at;
+    const bool done = cg_cuda_network_open (&network, &device, &weights, &model.geometry, chunk,
+                                            tuner, true, &error);
+    struck = cg_fake_fail_name () != NULL;
+    if (!done)
+      g_assert_cmpstr (error.message, !=, "");
+    for (guint i = 0; done && i < 2; i++) {
+      const CgCudaPlans *p = &network.plans[i];
+      g_assert_true (p->patch && p->qkv && p->attention && p->proj && p->fc1 && p->fc2);
+    }
+    g_assert_true (done || struck);
+    cg_cuda_network_close (&network);
+  }
+  cg_fake_reset ();
+  cg_cuda_tuner_free (tuner);
+  cg_cuda_weights_free (&weights);
+  cg_fake_model_clear (&model);
+}
+
 /* ---- uploaders ---- */
 
 #define IMAGE 16
@@ -259,6 +297,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/buffers/arena-too-large", test_arena_too_large);
   g_test_add_func ("/cuda/buffers/arena-short", test_arena_short);
   g_test_add_func ("/cuda/buffers/room", test_room);
+  g_test_add_func ("/cuda/buffers/open-fails", test_open_fails);
   g_test_add_func ("/cuda/buffers/uploaders", test_uploaders);
   const int result = g_test_run ();
   cg_cuda_device_close (&device);
