@@ -233,7 +233,7 @@ fail_measuring (How how)
   gboolean struck = TRUE;
   guint tried = 0;
 
-  for (guint64 at = 0; struck; at++, tried++) {
+  for (guint64 at = 0; struck; at += at > 0 ? SPARSELY : 1, tried++) {
     CgFakeEngine engine;
     CgCudaError error = { 0 };
 
@@ -315,6 +315,19 @@ test_context_gone (void)
     cg_fake_engine_close (&engine);
     cg_fake_expect_clean ();
   }
+}
+
+/* Nor can one be opened there, and what was taken for it is given back. */
+static void
+test_context_never (void)
+{
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+
+  cg_fake_contexts_vanish ();
+  g_assert_false (cg_fake_engine_open (&engine, &model, &plain, 1, &error));
+  g_assert_cmpint (error.status, ==, CG_CUDA_LOST);
+  cg_fake_expect_clean ();
 }
 
 /* ---- machines that can't ---- */
@@ -416,6 +429,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/failures/measuring", test_measuring_fails);
   g_test_add_func ("/cuda/failures/measuring-lost", test_measuring_lost);
   g_test_add_func ("/cuda/failures/context-gone", test_context_gone);
+  g_test_add_func ("/cuda/failures/context-never", test_context_never);
   g_test_add_func ("/cuda/failures/refusals", test_refusals);
   g_test_add_func ("/cuda/failures/memory", test_memory);
   const int result = g_test_run ();

@@ -587,6 +587,13 @@ test_device_pictures (void)
                      .memory = CG_MEMORY_CUDA };
   g_assert_false (engine.module->sample_put (engine.engine, engine.samples[0], &frame, &error));
   g_assert_cmpint (error.status, ==, CG_CUDA_INPUT);
+  guint8 *pinned;
+  g_assert_cmpint (cudaHostAlloc ((void **)&pinned, 1, cudaHostAllocDefault), ==, 0);
+  frame.plane[0] = pinned;
+  error = (CgCudaError){ 0 };
+  g_assert_false (engine.module->sample_put (engine.engine, engine.samples[0], &frame, &error));
+  g_assert_cmpint (error.status, ==, CG_CUDA_INPUT);
+  cudaFreeHost (pinned);
   push (other);
   guint8 *pooled;
   g_assert_cmpint (cudaMalloc ((void **)&pooled, 1), ==, 0);
