@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "cuda/device.h"
 #include "fake/engine.h"
 #include "model/engine.h"
 
@@ -359,6 +360,8 @@ test_refusals (void)
   expect_refusal (CG_CUDA_UNSUPPORTED, "driver is too old: it knows CUDA 11.4,");
   cg_fake_settings.capability = 70;
   expect_refusal (CG_CUDA_UNSUPPORTED, "Fake GPU 0 is too old: its compute capability is 7.0, ");
+  cg_fake_settings.dnn_version = 91801;
+  expect_refusal (CG_CUDA_UNSUPPORTED, "is too old: it is 9.18.1, and the CUDA engine needs 9.19.");
   cg_fake_settings.memory = 1 << 20;
   expect_refusal (CG_CUDA_MEMORY, "too little memory");
 
@@ -370,6 +373,48 @@ test_refusals (void)
   g_assert_cmpint (error.status, ==, CG_CUDA_ABSENT);
   g_assert_true (cg_cuda_module ()->probe (0, &error));
   cg_fake_expect_clean ();
+}
+
+/* What an error of CUDA is to the engine: after those of the first list the context is of no use any more. */
+static void
+test_statuses (void)
+{
+  static const cudaError_t lost[] = {
+    cudaErrorDevicesUnavailable,
+    cudaErrorECCUncorrectable,
+    cudaErrorNvlinkUncorrectable,
+    cudaErrorIllegalAddress,
+    cudaErrorLaunchTimeout,
+    cudaErrorContextIsDestroyed,
+    cudaErrorAssert,
+    cudaErrorHardwareStackError,
+    cudaErrorIllegalInstruction,
+    cudaErrorMisalignedAddress,
+    cudaErrorInvalidAddressSpace,
+    cudaErrorInvalidPc,
+    cudaErrorLaunchFailure,
+    cudaErrorExternalDevice,
+    cudaErrorContained,
+    cudaErrorTensorMemoryLeak,
+    cudaErrorMpsClientTerminated,
+    cudaErrorUnknown,
+  };
+  static const cudaError_t others[] = { cudaErrorInvalidValue, cudaErrorLaunchOutOfResources,
+                                        cudaErrorNotReady, cudaErrorInvalidResourceHandle,
+                                        cudaErrorStreamCaptureInvalidated };
+  CgCudaError error;
+
+  for (guint i = 0; i < G_N_ELEMENTS (lost); i++) {
+    g_assert_false (cg_cuda_check (lost[i], "test", &error));
+    g_assert_cmpint (error.status, ==, CG_CUDA_LOST);
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++) {
+    g_assert_false (cg_cuda_check (others[i], "test", &error));
+    g_assert_cmpint (error.status, ==, CG_CUDA_COMPUTE);
+  }
+  g_assert_false (cg_cuda_check (cudaErrorMemoryAllocation, "test", &error));
+  g_assert_cmpint (error.status, ==, CG_CUDA_MEMORY);
+  g_assert_false (cg_cuda_check (cudaErrorUnknown, "test", NULL));
 }
 
 /* Less and less memory: it works in smaller chunks, or says that memory is short. */
@@ -431,6 +476,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/failures/context-gone", test_context_gone);
   g_test_add_func ("/cuda/failures/context-never", test_context_never);
   g_test_add_func ("/cuda/failures/refusals", test_refusals);
+  g_test_add_func ("/cuda/failures/statuses", test_statuses);
   g_test_add_func ("/cuda/failures/memory", test_memory);
   const int result = g_test_run ();
   g_free (expected);
