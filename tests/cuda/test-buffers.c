@@ -1,5 +1,5 @@
 /* The engine's buffers: that each has room for what its header says, for they lie side by side in a few large allocations,
- * where an access beyond one of them would meet another; and that uploaders that share a sample do not cross.
+ * where an access beyond one of them would meet another; and that threads which share the device do not cross.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -8,6 +8,7 @@
 
 #include "cuda/answers.h"
 #include "cuda/frames.h"
+#include "cuda/graph.h"
 #include "fake/engine.h"
 #include "model/engine.h"
 
@@ -217,6 +218,43 @@ test_open_fails (void)
   cg_fake_model_clear (&model);
 }
 
+/* ---- graphs ---- */
+
+static gpointer
+allocate (gpointer data)
+{
+  void *memory;
+
+  g_assert_cmpint (cudaMalloc (&memory, 1), ==, cudaSuccess);
+  cudaFree (memory);
+  return NULL;
+}
+
+/* A CgCudaWork, while which another thread allocates. */
+static bool
+work (void *data, CgCudaError *error)
+{
+  guint *times = data;
+
+  ++*times;
+  g_thread_join (g_thread_new ("other", allocate, NULL));
+  return cg_cuda_check (cudaMemsetAsync (device.workspace, 0, 1, device.stream), "work", error);
+}
+
+/* Given another thread that allocates meanwhile, as another element's may, work is recorded all the same, at the first
+ * try. */
+static void
+test_capture (void)
+{
+  CgCudaError error = { 0 };
+  guint times = 0;
+  cudaGraphExec_t exec = cg_cuda_graph_new (&device, work, &times, &error);
+
+  g_assert_nonnull (exec);
+  g_assert_cmpuint (times, ==, 1);
+  cudaGraphExecDestroy (exec);
+}
+
 /* ---- uploaders ---- */
 
 #define IMAGE 16
@@ -298,6 +336,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/buffers/arena-short", test_arena_short);
   g_test_add_func ("/cuda/buffers/room", test_room);
   g_test_add_func ("/cuda/buffers/open-fails", test_open_fails);
+  g_test_add_func ("/cuda/buffers/capture", test_capture);
   g_test_add_func ("/cuda/buffers/uploaders", test_uploaders);
   const int result = g_test_run ();
   cg_cuda_device_close (&device);
