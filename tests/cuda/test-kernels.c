@@ -330,18 +330,18 @@ test_softmax_special (void)
 {
   static const float rows[][3] = {
     { 1, NAN, 2 },       { 1, INFINITY, 2 },        { -INFINITY, -INFINITY, -INFINITY },
-    { -INFINITY, 3, 3 }, { 3e38f, -3e38f, -3e38f },
+    { -INFINITY, 3, 3 }, { 3e38f, -3e38f, -3e38f }, { -3e3f, -INFINITY, -INFINITY },
   };
 
   for (guint t = 0; t < G_N_ELEMENTS (types); t++) {
     g_autoptr (Device) scores = device_copy (rows, sizeof rows);
-    g_autoptr (Device) out = device_new (15 * type_size (types[t]));
+    g_autoptr (Device) out = device_new (18 * type_size (types[t]));
 
-    RUN (cg_cuda_softmax (types[t], scores, 5, 3, 3, 1, out, NULL), out, 15 * type_size (types[t]));
+    RUN (cg_cuda_softmax (types[t], scores, 6, 3, 3, 1, out, NULL), out, 18 * type_size (types[t]));
     for (guint i = 0; i < 9; i++)
       g_assert_true (isnan (get (types[t], out, i)));
-    for (guint i = 9; i < 15; i++)
-      g_assert_cmpfloat (get (types[t], out, i), ==, i == 9 ? 0 : i < 12 ? 0.5 : i == 12);
+    for (guint i = 9; i < 18; i++)
+      g_assert_cmpfloat (get (types[t], out, i), ==, i == 9 ? 0 : i < 12 ? 0.5 : i % 3 == 0);
   }
 }
 
