@@ -57,8 +57,8 @@ cg_cuda_arena_allocate (CgCudaArena *arena, const char *what, CgCudaError *error
   if (code != cudaSuccess) {
     size_t free_bytes = 0, total = 0;
 
-    cudaGetLastError ();
     cudaMemGetInfo (&free_bytes, &total);
+    cudaGetLastError (); /* of either */
     return cg_cuda_fail (error, CG_CUDA_MEMORY,
                          "The GPU has too little memory free for %s: it takes %zu MiB, and %zu MiB "
                          "are free. Close other programs that use the GPU, or use device=cpu",

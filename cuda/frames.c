@@ -531,7 +531,9 @@ cg_cuda_sample_time_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFra
            time_one (frames, uploader, sample, &pictures[i % sets], apart, row, events,
                      &microseconds[i], error);
   /* The pictures are their owner's again, also after a failure. */
-  cudaStreamSynchronize (uploader->stream);
+  done = cg_cuda_check (cudaStreamSynchronize (uploader->stream), "time a picture",
+                        done ? error : NULL) &&
+         done;
   for (unsigned i = 0; i < 2; i++)
     if (events[i])
       cudaEventDestroy (events[i]);

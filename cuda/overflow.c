@@ -12,7 +12,7 @@
 
 static const char *const layer_names[CG_CUDA_LAYERS] = { "qkv", "attention", "fc1" };
 
-/* Picture @kind: noise, black, white, a gradient across, one down, and fields of full colours. */
+/* Picture @kind: noise, black, white, a gradient across, one down, and fields of all full colours. */
 static void
 draw (unsigned kind, unsigned image, uint8_t *pixels)
 {
@@ -21,7 +21,7 @@ draw (unsigned kind, unsigned image, uint8_t *pixels)
   for (unsigned y = 0; y < image; y++)
     for (unsigned x = 0; x < image; x++)
       for (unsigned c = 0; c < 3; c++) {
-        const unsigned field = 2 * x / image + 4 * y / image;
+        const unsigned field = 2 * x / image + 4 * y / image * 2; /* of 8 */
 
         noise = noise * 1664525 + 1013904223;
         *pixels++ = (uint8_t)(kind == 0   ? noise >> 24
@@ -121,7 +121,9 @@ cg_cuda_overflow_find (CgCudaNetwork *network, CgCudaFrames *frames, CgCudaOverf
   cg_cuda_arena_add (&arena, &device, n, sizeof *device);
   done = done && cg_cuda_arena_allocate (&arena, "a look at the activations", error) &&
          find (network, samples, device, host, overflow, error);
-  cudaStreamSynchronize (network->device->stream);
+  done = cg_cuda_check (cudaStreamSynchronize (network->device->stream), "look for overflow",
+                        done ? error : NULL) &&
+         done;
   cg_cuda_arena_clear (&arena);
   for (unsigned i = 0; i < PICTURES; i++)
     if (samples[i])

@@ -38,13 +38,13 @@ expect_entries (JsonObject *root, const char *list, guint n, const char *member)
   }
 }
 
-/* What it prints: (transfer full). @status: (out): as that of the command. */
-static JsonNode *
-run_bench (char **geometries, int *status)
+/* What it prints. g_free(). @status: (out): as that of the command. */
+static char *
+print_bench (char **geometries, gint batch, gboolean json, int *status)
 {
   char *precisions[] = { (char *)"fp32", NULL };
   const BenchOptions options = {
-    .geometries = geometries, .precisions = precisions, .batch = 1, .rounds = 2, .json = TRUE
+    .geometries = geometries, .precisions = precisions, .batch = batch, .rounds = 2, .json = json
   };
   const BenchCudaScale scale = { .width = 50, .height = 38, .streams = 1 };
   GPrintFunc before;
@@ -53,10 +53,18 @@ run_bench (char **geometries, int *status)
   before = g_set_print_handler (keep);
   *status = cg_bench_cuda (&options, &scale);
   g_set_print_handler (before);
-  JsonNode *node = json_from_string (printed->str, NULL);
-  g_assert_nonnull (node);
-  g_string_free (printed, TRUE);
   cg_fake_expect_clean ();
+  return g_string_free (printed, FALSE);
+}
+
+/* What it prints as JSON: (transfer full). */
+static JsonNode *
+run_bench (char **geometries, int *status)
+{
+  g_autofree char *text = print_bench (geometries, 1, TRUE, status);
+  JsonNode *node = json_from_string (text, NULL);
+
+  g_assert_nonnull (node);
   return node;
 }
 
@@ -93,7 +101,34 @@ test_failure (void)
 
   g_assert_cmpint (status, ==, EXIT_FAILURE);
   expect_entries (root, "errors", 1, "relative_error");
-  g_assert_nonnull (strstr (json_object_get_string_member (root, "error"), "no-such"));
+  g_assert_true (g_str_has_prefix (json_object_get_string_member (root, "error"), "no-such: "));
+}
+
+/* The same as a table, of larger batches. */
+static void
+test_table (void)
+{
+  static const char *const lines[] = {
+    "tiny       batch  2: median 2.000 ms, p99 3.000, min 1.000, 1000 windows/s  (cuda Fake GPU 0 "
+    "fp32)",
+    "tiny       NV12 50x38 to a model frame, from device: median 2.0 us, p99 3.0",
+    "tiny       NV12 50x38 to a model frame, from device-in-a-row: median 2.0 us, p99 3.0",
+    "tiny       NV12 50x38 to a model frame, from device-apart: median 2.0 us, p99 3.0",
+    "tiny       NV12 50x38 to a model frame, from system: median 2.0 us, p99 3.0",
+    "tiny       from the last picture to the answer: median 2.000 ms, p99 3.000",
+    "tiny       1 live streams take ",
+    "tiny       relative error of the features ",
+  };
+  char *geometries[] = { (char *)"tiny", NULL };
+  int status;
+  g_autofree char *text = print_bench (geometries, 2, FALSE, &status);
+  g_auto (GStrv) found = g_strsplit (text, "\n", -1);
+
+  g_assert_cmpint (status, ==, EXIT_SUCCESS);
+  g_assert_cmpuint (g_strv_length (found), ==, G_N_ELEMENTS (lines) + 1);
+  for (guint i = 0; i < G_N_ELEMENTS (lines); i++)
+    if (!g_str_has_prefix (found[i], lines[i]))
+      g_error ("line %u is \"%s\", expected \"%s\"", i, found[i], lines[i]);
 }
 
 int
@@ -104,5 +139,6 @@ main (int argc, char **argv)
   cg_cuda_use_module (cg_cuda_module ());
   g_test_add_func ("/cuda/bench/json", test_json);
   g_test_add_func ("/cuda/bench/failure", test_failure);
+  g_test_add_func ("/cuda/bench/table", test_table);
   return g_test_run ();
 }

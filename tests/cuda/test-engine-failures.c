@@ -6,7 +6,9 @@
  */
 #include <string.h>
 
+#include "cuda/device.h"
 #include "fake/engine.h"
+#include "model/engine.h"
 
 static CgFakeModel model; /* the smallest */
 static CgOutputs *expected;
@@ -51,6 +53,11 @@ live (const CgCudaOptions *options)
 
   if (!cg_fake_engine_open (&engine, &model, options, 1, &error)) {
     expect_error (&error);
+    /* A loss is told as one, also if a library, which has other words, met it first. */
+    if (cg_fake_settings.lose_at && cg_fake_fail_name () &&
+        (g_str_has_prefix (cg_fake_fail_name (), "cublas") ||
+         g_str_has_prefix (cg_fake_fail_name (), "cudnn")))
+      g_assert_cmpint (error.status, ==, CG_CUDA_LOST);
     return;
   }
   for (guint run = 0; run < 2; run++) {
@@ -190,6 +197,86 @@ test_work_lost_tuning (void)
   fail_each (&tuned, LOSE_WORK, 7);
 }
 
+/* ---- samples that are read, pictures in device memory, times ---- */
+
+#define SIDE 40 /* of a picture; of the model's frames it is 16 */
+
+/* A picture in device memory, here and as if it lay in another context, into a sample and back; then a batch on the clock.
+ * FALSE after the first of these that fails. @pixels: (out): what the sample held last. */
+static gboolean
+measure (CgFakeEngine *engine, guint8 *pixels, CgCudaError *error)
+{
+  const CgCudaModule *m = engine->module;
+  g_autofree guint8 *rows = g_malloc (3 * SIDE * SIDE);
+  const CgFrame frame = cg_frame_of_sample (SIDE, rows);
+  float times[2] = { 0 };
+  gboolean done;
+  CgFrame copy;
+
+  for (guint i = 0; i < 3 * SIDE * SIDE; i++)
+    rows[i] = (guint8)(i * i / 7);
+  if (!m->picture_new (engine->engine, &frame, &copy, error))
+    return FALSE;
+  done = m->sample_put (engine->engine, engine->samples[0], &copy, error) &&
+         m->time_put (engine->engine, engine->samples[0], &copy, 1, TRUE, 2, 2, times, error) &&
+         m->sample_get (engine->engine, engine->samples[0], pixels, error) &&
+         m->time (engine->engine, engine->samples, 1, 1, 2, times, error);
+  m->picture_free (engine->engine, &copy);
+  return done;
+}
+
+/* Each call of that fails once; then all of it is done again, or is lost for good. @how: FAIL or LOSE. */
+static void
+fail_measuring (How how)
+{
+  const gsize bytes = 3 * (gsize)model.geometry.image * model.geometry.image;
+  g_autofree guint8 *right = g_malloc (bytes), *found = g_malloc (bytes);
+  gboolean struck = TRUE;
+  guint tried = 0;
+
+  for (guint64 at = 0; struck; at += at > 0 ? SPARSELY : 1, tried++) {
+    CgFakeEngine engine;
+    CgCudaError error = { 0 };
+
+    g_assert_true (cg_fake_engine_open (&engine, &model, &brief, 1, &error));
+    if (at > 0 && how == FAIL)
+      cg_fake_settings.fail_at = cg_fake_calls () + at;
+    else if (at > 0)
+      cg_fake_settings.lose_at = cg_fake_calls () + at;
+    if (!measure (&engine, at > 0 ? found : right, &error))
+      expect_error (&error);
+    else /* or it was one that may fail */
+      g_assert_cmpint (error.status, ==, CG_CUDA_OK);
+    struck = at == 0 || cg_fake_fail_name () != NULL;
+    cg_fake_settings.fail_at = cg_fake_settings.lose_at = 0;
+    const bool stays = error.status == CG_CUDA_LOST || (how == LOSE && at > 0 && struck);
+    error = (CgCudaError){ 0 };
+    if (stays) {
+      g_assert_false (measure (&engine, found, &error));
+      g_assert_cmpint (error.status, ==, CG_CUDA_LOST);
+    } else {
+      if (!measure (&engine, found, &error))
+        g_error ("after a failed %s: %s", cg_fake_fail_name (), error.message);
+      g_assert_cmpmem (found, bytes, right, bytes);
+    }
+    cg_fake_engine_close (&engine);
+    cg_fake_expect_clean ();
+  }
+  g_test_message ("%u engines", tried);
+}
+
+static void
+test_measuring_fails (void)
+{
+  fail_measuring (FAIL);
+}
+
+static void
+test_measuring_lost (void)
+{
+  fail_measuring (LOSE);
+}
+
 /* Somebody resets the device under an engine that lives. */
 static void
 test_context_gone (void)
@@ -231,6 +318,19 @@ test_context_gone (void)
   }
 }
 
+/* Nor can one be opened there, and what was taken for it is given back. */
+static void
+test_context_never (void)
+{
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+
+  cg_fake_contexts_vanish ();
+  g_assert_false (cg_fake_engine_open (&engine, &model, &plain, 1, &error));
+  g_assert_cmpint (error.status, ==, CG_CUDA_LOST);
+  cg_fake_expect_clean ();
+}
+
 /* ---- machines that can't ---- */
 
 static void
@@ -257,10 +357,11 @@ test_refusals (void)
   cg_fake_settings.devices = 0;
   expect_refusal (CG_CUDA_ABSENT, "no NVIDIA GPU");
   cg_fake_settings.devices = -1;
-  expect_refusal (CG_CUDA_UNSUPPORTED, "driver is too old");
+  expect_refusal (CG_CUDA_UNSUPPORTED, "driver is too old: it knows CUDA 11.4,");
   cg_fake_settings.capability = 70;
-  expect_refusal (CG_CUDA_UNSUPPORTED, "Fake GPU 0");
-  cg_fake_settings.memory = 40 << 20;
+  expect_refusal (CG_CUDA_UNSUPPORTED, "Fake GPU 0 is too old: its compute capability is 7.0, ");
+  cg_fake_settings.dnn_version = 91801;
+  expect_refusal (CG_CUDA_UNSUPPORTED, "is too old: it is 9.18.1, and the CUDA engine needs 9.19.");
   cg_fake_settings.memory = 1 << 20;
   expect_refusal (CG_CUDA_MEMORY, "too little memory");
 
@@ -272,6 +373,48 @@ test_refusals (void)
   g_assert_cmpint (error.status, ==, CG_CUDA_ABSENT);
   g_assert_true (cg_cuda_module ()->probe (0, &error));
   cg_fake_expect_clean ();
+}
+
+/* What an error of CUDA is to the engine: after those of the first list the context is of no use any more. */
+static void
+test_statuses (void)
+{
+  static const cudaError_t lost[] = {
+    cudaErrorDevicesUnavailable,
+    cudaErrorECCUncorrectable,
+    cudaErrorNvlinkUncorrectable,
+    cudaErrorIllegalAddress,
+    cudaErrorLaunchTimeout,
+    cudaErrorContextIsDestroyed,
+    cudaErrorAssert,
+    cudaErrorHardwareStackError,
+    cudaErrorIllegalInstruction,
+    cudaErrorMisalignedAddress,
+    cudaErrorInvalidAddressSpace,
+    cudaErrorInvalidPc,
+    cudaErrorLaunchFailure,
+    cudaErrorExternalDevice,
+    cudaErrorContained,
+    cudaErrorTensorMemoryLeak,
+    cudaErrorMpsClientTerminated,
+    cudaErrorUnknown,
+  };
+  static const cudaError_t others[] = { cudaErrorInvalidValue, cudaErrorLaunchOutOfResources,
+                                        cudaErrorNotReady, cudaErrorInvalidResourceHandle,
+                                        cudaErrorStreamCaptureInvalidated };
+  CgCudaError error;
+
+  for (guint i = 0; i < G_N_ELEMENTS (lost); i++) {
+    g_assert_false (cg_cuda_check (lost[i], "test", &error));
+    g_assert_cmpint (error.status, ==, CG_CUDA_LOST);
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++) {
+    g_assert_false (cg_cuda_check (others[i], "test", &error));
+    g_assert_cmpint (error.status, ==, CG_CUDA_COMPUTE);
+  }
+  g_assert_false (cg_cuda_check (cudaErrorMemoryAllocation, "test", &error));
+  g_assert_cmpint (error.status, ==, CG_CUDA_MEMORY);
+  g_assert_false (cg_cuda_check (cudaErrorUnknown, "test", NULL));
 }
 
 /* Less and less memory: it works in smaller chunks, or says that memory is short. */
@@ -328,8 +471,12 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/failures/device-lost", test_device_lost);
   g_test_add_func ("/cuda/failures/work-lost", test_work_lost);
   g_test_add_func ("/cuda/failures/work-lost-tuning", test_work_lost_tuning);
+  g_test_add_func ("/cuda/failures/measuring", test_measuring_fails);
+  g_test_add_func ("/cuda/failures/measuring-lost", test_measuring_lost);
   g_test_add_func ("/cuda/failures/context-gone", test_context_gone);
+  g_test_add_func ("/cuda/failures/context-never", test_context_never);
   g_test_add_func ("/cuda/failures/refusals", test_refusals);
+  g_test_add_func ("/cuda/failures/statuses", test_statuses);
   g_test_add_func ("/cuda/failures/memory", test_memory);
   const int result = g_test_run ();
   g_free (expected);

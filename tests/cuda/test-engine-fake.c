@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "fake/engine.h"
+#include "model/cpu/cpu.h"
 #include "model/generate.h"
 
 static CgFakeModel model; /* heads of 24, for all tests but parity */
@@ -34,6 +35,18 @@ run_engine (CgFakeEngine *engine, guint n)
   CgCudaError error = { 0 };
   if (!cg_fake_engine_run (engine, n, &error))
     g_error ("%s", error.message);
+}
+
+/* How often @line stands in @log. */
+static guint
+count (const char *log, const char *line)
+{
+  g_autofree char *whole = g_strdup_printf ("\n%s\n", line);
+  g_autofree char *text = g_strdup_printf ("\n%s", log);
+  guint n = 0;
+  for (const char *at = strstr (text, whole); at; at = strstr (at + 1, whole))
+    n++;
+  return n;
 }
 
 /* ---- parity ---- */
@@ -301,6 +314,30 @@ test_pictures (void)
     { .format = CG_FORMAT_GRAY8, .width = 1, .height = 40000, .plane = { &byte }, .stride = { 1 } },
     { .format = CG_FORMAT_RGB, .width = 1, .height = 1, .plane = { &byte }, .stride = { 2 } },
     { .format = CG_FORMAT_NV12, .width = 1, .height = 1, .plane = { &byte }, .stride = { 1, 2 } },
+    { .format = CG_FORMAT_GRAY8, .width = 1, .height = 0, .plane = { &byte }, .stride = { 1 } },
+    { .format = CG_FORMAT_GRAY8,
+      .width = 32769,
+      .height = 1,
+      .plane = { &byte },
+      .stride = { 40000 } },
+    { .format = CG_FORMAT_RGB, .width = 1, .height = 1, .plane = { &byte }, .stride = { -2 } },
+    { .format = CG_FORMAT_RGB, .width = 1, .height = 1, .stride = { 3 } },
+    { .format = CG_FORMAT_RGB,
+      .width = 1,
+      .height = 1,
+      .plane = { &byte },
+      .stride = { 3 },
+      .matrix = 3 },
+    { .format = CG_FORMAT_NV12,
+      .width = 1,
+      .height = 1,
+      .plane = { &byte, &byte },
+      .stride = { 1, 1 } },
+    { .format = CG_FORMAT_I420,
+      .width = 1,
+      .height = 1,
+      .plane = { &byte, &byte },
+      .stride = { 1, 1, 1 } },
   };
 
   open_engine (&engine, &model, &plain, 1);
@@ -309,9 +346,99 @@ test_pictures (void)
     g_assert_false (engine.module->sample_put (engine.engine, engine.samples[0], &bad[i], &error));
     g_assert_cmpint (error.status, ==, CG_CUDA_INPUT);
     g_assert_cmpstr (error.message, !=, "");
+
+    /* nor is it copied or timed */
+    CgFrame copy;
+    float time;
+    error = (CgCudaError){ 0 };
+    g_assert_false (engine.module->picture_new (engine.engine, &bad[i], &copy, &error));
+    g_assert_cmpint (error.status, ==, CG_CUDA_INPUT);
+    error = (CgCudaError){ 0 };
+    g_assert_false (engine.module->time_put (engine.engine, engine.samples[0], &bad[i], 1, FALSE, 1,
+                                             1, &time, &error));
+    g_assert_cmpint (error.status, ==, CG_CUDA_INPUT);
   }
   run_engine (&engine, 1);
   check_outputs ("after bad pictures", &model, engine.outputs[0], 0, 8e-4);
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+}
+
+/* Given pictures of each format that take no byte more than they must, upside down too, in system memory or a copy in the
+ * device's, they become what the CPU engine makes of them. */
+static void
+test_formats (void)
+{
+  /* Of the first plane's pixels, and of what two columns of the others share. */
+  static const guint bytes[CG_N_FORMATS][3] = {
+    { 1, 2 }, { 1, 1, 1 }, { 1, 1, 1 }, { 2, 4 }, { 1 }, { 3 }, { 3 }, { 4 },
+    { 4 },    { 4 },       { 4 },       { 4 },    { 4 }, { 4 }, { 4 }
+  };
+  const guint width = 49, height = 37, image = model.geometry.image;
+  const gsize size = 3 * (gsize)image * image;
+  g_autofree guint8 *expected = g_malloc (size), *found = g_malloc (size);
+  CgFakeEngine engine;
+
+  open_engine (&engine, &model, &plain, 1);
+  for (guint k = 0; k < 2 * CG_N_FORMATS; k++) {
+    CgFrame copy, frame = { .format = k / 2, .width = width, .height = height };
+    guint8 *planes[3] = { NULL };
+    CgCudaError error = { 0 };
+    g_autoptr (GError) problem = NULL;
+
+    for (guint p = 0; p < 3 && bytes[k / 2][p]; p++) {
+      const guint row = (p ? (width + 1) / 2 : width) * bytes[k / 2][p];
+      const guint rows = p ? (height + 1) / 2 : height;
+      planes[p] = g_malloc ((gsize)row * rows);
+      for (guint b = 0; b < row * rows; b++)
+        planes[p][b] = (guint8)(cg_generate_draw (p, b) >> 56);
+      frame.plane[p] = planes[p] + (k % 2 ? (gsize)row * (rows - 1) : 0);
+      frame.stride[p] = k % 2 ? -(gint)row : (gint)row;
+    }
+    cg_preprocess (&frame, image, NULL, expected, &problem);
+    g_assert_no_error (problem);
+    if (!engine.module->sample_put (engine.engine, engine.samples[0], &frame, &error) ||
+        !engine.module->sample_get (engine.engine, engine.samples[0], found, &error))
+      g_error ("%s", error.message);
+    g_assert_cmpmem (found, size, expected, size);
+    if (!engine.module->picture_new (engine.engine, &frame, &copy, &error) ||
+        !engine.module->sample_put (engine.engine, engine.samples[1], &copy, &error) ||
+        !engine.module->sample_get (engine.engine, engine.samples[1], found, &error))
+      g_error ("%s", error.message);
+    g_assert_cmpmem (found, size, expected, size);
+    engine.module->picture_free (engine.engine, &copy);
+    for (guint p = 0; p < 3; p++)
+      g_free (planes[p]);
+  }
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+}
+
+/* Given a picture of the last one's size, its coefficients are not computed again. */
+static void
+test_coefficients (void)
+{
+  static const struct {
+    guint width, height, computed;
+  } pictures[] = { { 49, 37, 1 }, { 49, 37, 0 }, { 49, 38, 1 }, { 48, 38, 1 }, { 48, 38, 0 } };
+  g_autofree guint8 *pixels = g_malloc0 (49 * 38 * 3);
+  g_autofree guint8 *out = g_malloc (3 * (gsize)model.geometry.image * model.geometry.image);
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+
+  open_engine (&engine, &model, &plain, 1);
+  for (guint i = 0; i < G_N_ELEMENTS (pictures); i++) {
+    const CgFrame frame = { .format = CG_FORMAT_RGB,
+                            .width = pictures[i].width,
+                            .height = pictures[i].height,
+                            .plane = { pixels },
+                            .stride = { 3 * (gint)pictures[i].width } };
+    g_free (cg_fake_log (TRUE));
+    g_assert_true (engine.module->sample_put (engine.engine, engine.samples[0], &frame, &error) &&
+                   engine.module->sample_get (engine.engine, engine.samples[0], out, &error));
+    g_autofree char *log = cg_fake_log (FALSE);
+    g_assert_cmpuint (count (log, "-> coefficients"), ==, pictures[i].computed);
+  }
   cg_fake_engine_close (&engine);
   cg_fake_expect_clean ();
 }
@@ -460,6 +587,13 @@ test_device_pictures (void)
                      .memory = CG_MEMORY_CUDA };
   g_assert_false (engine.module->sample_put (engine.engine, engine.samples[0], &frame, &error));
   g_assert_cmpint (error.status, ==, CG_CUDA_INPUT);
+  guint8 *pinned;
+  g_assert_cmpint (cudaHostAlloc ((void **)&pinned, 1, cudaHostAllocDefault), ==, 0);
+  frame.plane[0] = pinned;
+  error = (CgCudaError){ 0 };
+  g_assert_false (engine.module->sample_put (engine.engine, engine.samples[0], &frame, &error));
+  g_assert_cmpint (error.status, ==, CG_CUDA_INPUT);
+  cudaFreeHost (pinned);
   push (other);
   guint8 *pooled;
   g_assert_cmpint (cudaMalloc ((void **)&pooled, 1), ==, 0);
@@ -509,20 +643,22 @@ put_again_and_again (gpointer data)
   return NULL;
 }
 
-/* Three threads fill samples of windows that no run takes, while windows run. */
+#define PUTTERS 6 /* more than CG_CUDA_UPLOADERS */
+
+/* Some threads fill samples of windows that no run takes, while windows run. */
 static void
 test_threads (void)
 {
   const guint frames = model.geometry.frames;
   CgFakeEngine engine;
-  GThread *threads[3];
-  Putter putters[3];
+  GThread *threads[PUTTERS];
+  Putter putters[PUTTERS];
   gint stop = 0;
 
-  open_engine (&engine, &model, &plain, 5);
+  open_engine (&engine, &model, &plain, 2 + PUTTERS);
   run_engine (&engine, 2);
   g_autofree CgOutputs *expected = cg_fake_outputs_copy (&model, engine.outputs[1]);
-  for (guint i = 0; i < 3; i++) {
+  for (guint i = 0; i < PUTTERS; i++) {
     putters[i] = (Putter){ &engine, (2 + i) * frames, &stop };
     threads[i] = g_thread_new ("putter", put_again_and_again, &putters[i]);
   }
@@ -531,7 +667,7 @@ test_threads (void)
     g_assert_true (cg_fake_outputs_equal (&model, engine.outputs[1], expected));
   }
   g_atomic_int_set (&stop, 1);
-  for (guint i = 0; i < 3; i++)
+  for (guint i = 0; i < PUTTERS; i++)
     g_thread_join (threads[i]);
   cg_fake_engine_close (&engine);
   cg_fake_expect_clean ();
@@ -573,17 +709,6 @@ test_written_before_read (void)
   }
 }
 
-static guint
-count (const char *log, const char *line)
-{
-  g_autofree char *whole = g_strdup_printf ("\n%s\n", line);
-  g_autofree char *text = g_strdup_printf ("\n%s", log);
-  guint n = 0;
-  for (const char *at = strstr (text, whole); at; at = strstr (at + 1, whole))
-    n++;
-  return n;
-}
-
 /* What a run calls: one launch and one wait, whatever the batch; no allocation, nothing of the libraries. */
 static void
 test_calls_of_a_run (void)
@@ -611,6 +736,8 @@ test_calls_of_a_run (void)
       g_assert_cmpuint (count (log, "cudaGraphLaunch"), ==, 1);
       g_assert_cmpuint (count (log, "cudaEventQuery") > 0, ==, n == 1);
       g_assert_cmpuint (count (log, "cudaEventSynchronize"), <=, 1);
+      if (round > 0) /* all pictures are known to be there */
+        g_assert_cmpuint (count (log, "cudaStreamWaitEvent"), ==, 0);
     }
   cg_fake_engine_close (&engine);
   cg_fake_expect_clean ();
@@ -735,6 +862,67 @@ test_overflow (void)
   cg_fake_expect_clean ();
 }
 
+/* Given a single value that is too large, the last one of the last token, it is found, in either layer. */
+static void
+test_overflow_anywhere (void)
+{
+  for (guint fc1 = 0; fc1 < 2; fc1++) {
+    CgFakeModel wild = { 0 };
+    CgFakeEngine engine;
+
+    cg_fake_model_new (&wild, 2, 24, 3, 2);
+    const guint width = wild.geometry.width, last = cg_geometry_tokens (&wild.geometry) - 1;
+    CgFoldedBlock *block = &wild.folded->blocks[fc1];
+    float *row = fc1 ? block->fc1_weight + (wild.geometry.mlp - 1) * width
+                     : block->qkv_weight + (3 * width - 1) * width;
+    /* Only there does normalising leave more than 4 at the beginning. */
+    wild.folded->position[last * width] += 1000;
+    for (guint i = 0; i < width; i++)
+      row[i] = i == 0 ? 7000 : 0;
+    open_engine (&engine, &wild, &plain, 1);
+    const char *description = engine.module->describe (engine.engine);
+    g_test_message ("%s", description);
+    g_assert_nonnull (strstr (description, fc1 ? "(block 1, fc1 is" : "(block 0, qkv is"));
+    cg_fake_engine_close (&engine);
+    cg_fake_model_clear (&wild);
+    cg_fake_expect_clean ();
+  }
+}
+
+/* What fp16 is tried with: the first samples of a new engine still hold it, the last picture first. */
+static void
+test_overflow_pictures (void)
+{
+  const guint image = model.geometry.image, n = 3 * image * image;
+  g_autofree guint8 *pixels = g_malloc (n);
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+  guint sum = 0, colours = 0;
+
+  open_engine (&engine, &model, &plain, 0);
+  for (guint kind = 6; kind-- > 0;) {
+    engine.samples[kind] = engine.module->sample_new (engine.engine, &error);
+    g_assert_true (engine.module->sample_get (engine.engine, engine.samples[kind], pixels, &error));
+    for (guint i = 0; i < n; i++) {
+      const guint x = i / 3 % image, y = i / 3 / image;
+      const guint expected[6] = { 0, 0, 255, 255 * x / image, 255 * y / image };
+      if (kind == 0)
+        sum += pixels[i];
+      else if (kind < 5)
+        g_assert_cmpuint (pixels[i], ==, expected[kind]);
+      else
+        g_assert_true (pixels[i] == 0 || pixels[i] == 255);
+      if (kind == 5 && i % 3 == 0)
+        colours |= 1u << (pixels[i] % 2 + pixels[i + 1] % 2 * 2 + pixels[i + 2] % 2 * 4);
+    }
+  }
+  g_assert_cmpuint (sum / n, >, 120);
+  g_assert_cmpuint (sum / n, <, 136);
+  g_assert_cmphex (colours, ==, 0xff);
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+}
+
 /* A second engine does what the first one found out. */
 static void
 test_cache (void)
@@ -802,19 +990,71 @@ test_lazy_library (void)
   }
 }
 
+/* A piece of work takes the fake device a microsecond, a library's some more. */
 static void
 test_time (void)
 {
+  const guint frames = model.geometry.frames;
   CgFakeEngine engine;
   CgCudaError error = { 0 };
-  float times[7] = { 0 };
+  float times[7] = { 0 }, twice = 0;
 
-  open_engine (&engine, &model, &plain, 4);
+  open_engine (&engine, &model, &plain, 8);
+  g_free (cg_fake_log (TRUE));
   g_assert_true (engine.module->time (engine.engine, engine.samples, 2, 2, 7, times, &error));
+  g_autofree char *log = cg_fake_log (FALSE);
   for (guint i = 0; i < 7; i++)
     g_assert_cmpfloat (times[i], >, 1);
+  /* Both sets had their turn: of each sample it is waited once until its picture is there. */
+  g_assert_cmpuint (count (log, "cudaGraphLaunch"), ==, 7);
+  g_assert_cmpuint (count (log, "cudaStreamWaitEvent"), ==, 2 * 2 * frames);
+
+  /* Two chunks take twice as long as one. */
+  g_assert_true (engine.module->time (engine.engine, engine.samples, 1, 4, 1, times, &error));
+  g_assert_true (engine.module->time (engine.engine, engine.samples, 1, 8, 1, &twice, &error));
+  g_assert_cmpfloat (twice, >, 1.7 * times[0]);
+  g_assert_cmpfloat (twice, <, 2.3 * times[0]);
   run_engine (&engine, 1);
   check_outputs ("after timing", &model, engine.outputs[0], 0, 8e-4);
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+}
+
+/* Of a picture in the GPU's memory: one kernel if its size is the last one's, else two, and a copy if it lies apart. */
+static void
+test_time_put (void)
+{
+  static const struct {
+    guint sets;
+    gboolean apart;
+    guint row;
+    float expected; /* from the second one on */
+  } ways[] = { { 1, FALSE, 1, 1 }, { 1, FALSE, 4, 1 }, { 1, TRUE, 1, 2 },      { 1, TRUE, 4, 2 },
+               { 2, FALSE, 1, 2 }, { 2, TRUE, 1, 3 },  { 2, FALSE, 4, 1.25f }, { 3, FALSE, 1, 2 } };
+  guint8 pixels[3 * 52 * 40] = { 0 };
+  CgFrame pictures[3], copies[3];
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+  float times[5];
+
+  open_engine (&engine, &model, &plain, 1);
+  for (guint i = 0; i < 3; i++) {
+    pictures[i] = (CgFrame){ .format = CG_FORMAT_RGB,
+                             .width = 50 + i,
+                             .height = 40,
+                             .plane = { pixels },
+                             .stride = { 3 * (50 + (gint)i) } };
+    g_assert_true (engine.module->picture_new (engine.engine, &pictures[i], &copies[i], &error));
+  }
+  for (guint k = 0; k < G_N_ELEMENTS (ways); k++) {
+    if (!engine.module->time_put (engine.engine, engine.samples[0], copies, ways[k].sets,
+                                  ways[k].apart, ways[k].row, 5, times, &error))
+      g_error ("%s", error.message);
+    for (guint i = 1; i < 5; i++)
+      g_assert_cmpfloat_with_epsilon (times[i], ways[k].expected, 1e-3f);
+  }
+  for (guint i = 0; i < 3; i++)
+    engine.module->picture_free (engine.engine, &copies[i]);
   cg_fake_engine_close (&engine);
   cg_fake_expect_clean ();
 }
@@ -835,6 +1075,8 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/engine/cancel", test_cancel);
   g_test_add_func ("/cuda/engine/samples", test_samples);
   g_test_add_func ("/cuda/engine/pictures", test_pictures);
+  g_test_add_func ("/cuda/engine/formats", test_formats);
+  g_test_add_func ("/cuda/engine/coefficients", test_coefficients);
   g_test_add_func ("/cuda/engine/device-pictures", test_device_pictures);
   g_test_add_func ("/cuda/engine/threads", test_threads);
   g_test_add_func ("/cuda/engine/written-before-read", test_written_before_read);
@@ -843,9 +1085,12 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/engine/context", test_context);
   g_test_add_func ("/cuda/engine/two-engines", test_two_engines);
   g_test_add_func ("/cuda/engine/overflow", test_overflow);
+  g_test_add_func ("/cuda/engine/overflow-anywhere", test_overflow_anywhere);
+  g_test_add_func ("/cuda/engine/overflow-pictures", test_overflow_pictures);
   g_test_add_func ("/cuda/engine/cache", test_cache);
   g_test_add_func ("/cuda/engine/lazy-library", test_lazy_library);
   g_test_add_func ("/cuda/engine/time", test_time);
+  g_test_add_func ("/cuda/engine/time-put", test_time_put);
   const int result = g_test_run ();
   cg_fake_model_clear (&model);
   return result;

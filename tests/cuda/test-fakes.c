@@ -240,10 +240,21 @@ test_faults (void)
   memcpy (&pop, &function, sizeof pop);
   OK (push (context));
   g_assert_cmpint (cudaMemsetAsync (other, 0, 1, stream), ==, cudaErrorInvalidResourceHandle);
+  g_autofree char *entered = cg_fake_leaks ();
+  g_assert_nonnull (strstr (entered, "1 contexts"));
+  const gpointer arguments[] = { &function, NULL, other };
+  cg_fake_check_arguments ("a kernel", arguments, 2 * sizeof (gpointer));
+  g_autofree char *faults = cg_fake_faults ();
+  g_assert_null (strstr (faults, "a kernel"));
+  cg_fake_check_arguments ("a kernel", arguments, sizeof arguments);
   OK (pop (&function));
   g_assert_true (function == context);
   cg_fake_context_free (context);
+  g_autofree char *both = cg_fake_faults ();
+  g_assert_nonnull (strstr (both, "a kernel: argument"));
   expect_faults ("context that is not current");
+  cg_fake_check_arguments ("a kernel", arguments, sizeof arguments);
+  expect_faults (NULL);
 
   char *leaks = cg_fake_leaks ();
   g_assert_cmpstr (leaks, ==, "1 device allocations\n1 streams\n");
@@ -319,8 +330,10 @@ check_product (cublasLtHandle_t handle, cudaStream_t stream, const Case *t)
   const gint pad = 8;
   const gint a_rows = t->transpose ? t->k : t->m, a_columns = t->transpose ? t->m : t->k;
   const gint a_ld = a_rows + pad, b_ld = (t->row_major ? t->n : t->k) + pad, d_ld = t->m + 2 * pad;
-  const gint a_step = a_ld * a_columns, b_step = b_ld * (t->row_major ? t->k : t->n),
-             d_step = d_ld * t->n;
+  /* Each of the batch is as aligned as the first. */
+  const gint a_step = (a_ld * a_columns + 7) / 8 * 8;
+  const gint b_step = (b_ld * (t->row_major ? t->k : t->n) + 7) / 8 * 8;
+  const gint d_step = (d_ld * t->n + 7) / 8 * 8;
   void *a = random_new (t->in, (gsize)a_step * t->batch);
   void *b = random_new (t->in, (gsize)b_step * t->batch);
   void *c = random_new (t->out, (gsize)d_step), *bias = random_new (t->out, (gsize)t->m);
@@ -419,7 +432,7 @@ test_product_refusals (void)
 {
   cublasLtHandle_t handle;
   cublasLtMatmulDesc_t operation;
-  cublasLtMatrixLayout_t a, short_ld, wide, half;
+  cublasLtMatrixLayout_t a, short_ld, wide, half, many;
   cudaStream_t stream = stream_new ();
   float *memory = device_new (256 * 4);
   const gfloat one = 1, zero = 0;
@@ -430,6 +443,7 @@ test_product_refusals (void)
   OK (cublasLtMatrixLayoutCreate (&short_ld, CUDA_R_32F, 4, 4, 3));
   OK (cublasLtMatrixLayoutCreate (&wide, CUDA_R_32F, 4, 5, 4));
   OK (cublasLtMatrixLayoutCreate (&half, CUDA_R_16F, 4, 4, 4));
+  OK (cublasLtMatrixLayoutCreate (&many, CUDA_R_32F, 4, 4, 4));
 #define PRODUCT(A, la, lb, D, ld)                                                             \
   cublasLtMatmul (handle, operation, &one, A, la, memory + 16, lb, &zero, D, ld, D, ld, NULL, \
                   NULL, 0, stream)
@@ -438,6 +452,14 @@ test_product_refusals (void)
   g_assert_cmpint (PRODUCT (memory, half, a, memory + 32, a), ==, CUBLAS_STATUS_NOT_SUPPORTED);
   expect_faults (NULL);
   g_assert_cmpint (PRODUCT (memory + 1, a, a, memory + 32, a), ==, CUBLAS_STATUS_INVALID_VALUE);
+  expect_faults ("less aligned");
+  const gint32 batch = 2;
+  const gint64 step = 17;
+  OK (cublasLtMatrixLayoutSetAttribute (many, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch, 4));
+  OK (cublasLtMatrixLayoutSetAttribute (many, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &step,
+                                        8));
+  g_assert_cmpint (PRODUCT (memory, many, many, memory + 64, many), ==,
+                   CUBLAS_STATUS_INVALID_VALUE);
   expect_faults ("less aligned");
   OK (PRODUCT (memory, a, a, memory + 12, a));
   OK (cudaStreamSynchronize (stream));
@@ -450,6 +472,7 @@ test_product_refusals (void)
   OK (cublasLtMatrixLayoutDestroy (short_ld));
   OK (cublasLtMatrixLayoutDestroy (wide));
   OK (cublasLtMatrixLayoutDestroy (half));
+  OK (cublasLtMatrixLayoutDestroy (many));
   OK (cublasLtMatmulDescDestroy (operation));
   OK (cublasLtDestroy (handle));
   OK (cudaFree (memory));

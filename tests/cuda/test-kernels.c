@@ -94,7 +94,7 @@ test_gather (void)
 {
   static const CgCudaPatches geometries[] = {
     { 16, 2, 48, 16, 1536 }, { 2, 1, 32, 8, 200 },   { 4, 2, 20, 4, 96 },
-    { 6, 3, 15, 5, 231 },    { 8, 2, 64, 16, 1544 },
+    { 6, 3, 15, 5, 231 },    { 8, 2, 64, 16, 1544 }, { 2, 1, 32, 8, 203 },
   };
 
   for (guint k = 0; k < G_N_ELEMENTS (geometries); k++)
@@ -330,18 +330,18 @@ test_softmax_special (void)
 {
   static const float rows[][3] = {
     { 1, NAN, 2 },       { 1, INFINITY, 2 },        { -INFINITY, -INFINITY, -INFINITY },
-    { -INFINITY, 3, 3 }, { 3e38f, -3e38f, -3e38f },
+    { -INFINITY, 3, 3 }, { 3e38f, -3e38f, -3e38f }, { -3e3f, -INFINITY, -INFINITY },
   };
 
   for (guint t = 0; t < G_N_ELEMENTS (types); t++) {
     g_autoptr (Device) scores = device_copy (rows, sizeof rows);
-    g_autoptr (Device) out = device_new (15 * type_size (types[t]));
+    g_autoptr (Device) out = device_new (18 * type_size (types[t]));
 
-    RUN (cg_cuda_softmax (types[t], scores, 5, 3, 3, 1, out, NULL), out, 15 * type_size (types[t]));
+    RUN (cg_cuda_softmax (types[t], scores, 6, 3, 3, 1, out, NULL), out, 18 * type_size (types[t]));
     for (guint i = 0; i < 9; i++)
       g_assert_true (isnan (get (types[t], out, i)));
-    for (guint i = 9; i < 15; i++)
-      g_assert_cmpfloat (get (types[t], out, i), ==, i == 9 ? 0 : i < 12 ? 0.5 : i == 12);
+    for (guint i = 9; i < 18; i++)
+      g_assert_cmpfloat (get (types[t], out, i), ==, i == 9 ? 0 : i < 12 ? 0.5 : i % 3 == 0);
   }
 }
 
@@ -380,28 +380,30 @@ test_column_means (void)
 static void
 test_affine (void)
 {
-  /* batch, outputs, inputs, x_stride more, y_stride more, floats that pointers are off 16 bytes */
-  static const guint shapes[][6] = {
-    { 1, 384, 1536, 0, 0, 0 }, { 8, 420, 384, 0, 0, 0 },   { 9, 16, 420, 4, 3, 0 },
-    { 32, 24, 24, 0, 0, 0 },   { 3, 5, 37, 2, 1, 0 },      { 17, 1, 1, 0, 0, 0 },
-    { 3, 7, 64, 0, 0, 1 },     { 2, 466, 420, 100, 9, 0 }, { 2, 6, 466, 0, 0, 0 },
-    { 3, 5, 1200, 0, 0, 2 },   { 2, 5, 1101, 0, 0, 0 },
+  /* batch, outputs, inputs, x_stride more, y_stride more, floats that weight and x are off 16 bytes */
+  static const guint shapes[][7] = {
+    { 1, 384, 1536, 0, 0, 0, 0 }, { 8, 420, 384, 0, 0, 0, 0 },   { 9, 16, 420, 4, 3, 0, 0 },
+    { 32, 24, 24, 0, 0, 0, 0 },   { 3, 5, 37, 2, 1, 0, 0 },      { 17, 1, 1, 0, 0, 0, 0 },
+    { 3, 7, 64, 0, 0, 1, 0 },     { 2, 466, 420, 100, 9, 0, 0 }, { 3, 7, 64, 0, 0, 0, 2 },
+    { 3, 7, 64, 2, 0, 0, 0 },     { 2, 6, 466, 0, 0, 0, 0 },     { 3, 5, 1200, 0, 0, 2, 2 },
+    { 2, 5, 1101, 0, 0, 0, 0 },
   };
 
   for (guint s = 0; s < G_N_ELEMENTS (shapes); s++)
     for (guint variant = 0; variant < 8; variant++) {
       const guint batch = shapes[s][0], outputs = shapes[s][1], inputs = shapes[s][2];
       const guint x_stride = inputs + shapes[s][3], y_stride = outputs + shapes[s][4];
-      const guint off = shapes[s][5];
+      const guint weight_off = shapes[s][5], x_off = shapes[s][6];
       const gboolean relu = variant & 1, with_bias = variant & 2, in_place = variant & 4;
       const gsize y_size = ((gsize)batch * y_stride) * sizeof (float);
       g_autoptr (GRand) random = g_rand_new_with_seed (s);
-      g_autoptr (Device) weights = device_new (((gsize)outputs * inputs + off) * sizeof (float));
+      g_autoptr (Device) weights =
+          device_new (((gsize)outputs * inputs + weight_off) * sizeof (float));
       g_autoptr (Device) biases = device_new (outputs * sizeof (float));
-      g_autoptr (Device) xs = device_new (((gsize)batch * x_stride + off) * sizeof (float));
+      g_autoptr (Device) xs = device_new (((gsize)batch * x_stride + x_off) * sizeof (float));
       g_autoptr (Device) residual = device_new (y_size);
       g_autoptr (Device) y = NULL;
-      float *weight = (float *)weights + off, *bias = biases, *x = (float *)xs + off;
+      float *weight = (float *)weights + weight_off, *bias = biases, *x = (float *)xs + x_off;
 
       for (gsize i = 0; i < (gsize)outputs * inputs; i++)
         weight[i] = draw (random, 0, 1 / sqrt (inputs));
@@ -539,40 +541,14 @@ test_convert (void)
 }
 
 static void
-test_check_finite (void)
-{
-  static const float bad[] = { NAN, INFINITY, -INFINITY };
-  static const guint shapes[][2] = { { 1, 1 }, { 5, 420 }, { 7, 1000 }, { 3, 37 } };
-
-  for (guint s = 0; s < G_N_ELEMENTS (shapes); s++)
-    for (guint k = 0; k < 4; k++) {
-      const guint rows = shapes[s][0], columns = shapes[s][1], stride = columns + 2;
-      g_autoptr (Device) values = device_new ((gsize)rows * stride * sizeof (float));
-      g_autoptr (Device) flags = device_new (rows * sizeof (int));
-      float *x = values;
-      int *flag = flags;
-
-      for (gsize i = 0; i < (gsize)rows * stride; i++)
-        x[i] = i % stride < columns ? -3.4e38f : NAN;
-      if (k < 3)
-        x[(gsize)(rows - 1) * stride + (k ? columns - 1 : 0)] = bad[k];
-      memset (flags, 0, rows * sizeof (int));
-      flag[0] = rows > 1 ? 7 : 0;
-      RUN (cg_cuda_check_finite (x, rows, columns, stride, flags, NULL), flags,
-           rows * sizeof (int));
-      for (guint r = 0; r < rows; r++)
-        g_assert_cmpint (flag[r], ==, r + 1 == rows ? k < 3 : r == 0 ? 7 : 0);
-    }
-}
-
-static void
 test_max_abs (void)
 {
   static const gsize sizes[] = { 1, 31, 1000, 70007 };
 
   for (guint s = 0; s < G_N_ELEMENTS (sizes); s++)
     for (guint t = 0; t < G_N_ELEMENTS (types); t++) {
-      const gsize n = sizes[s];
+      /* Once past one turn of the largest grid. */
+      const gsize n = s == 0 && t == 1 ? 530001 : sizes[s];
       g_autoptr (GRand) random = g_rand_new_with_seed (s);
       g_autoptr (Device) values = device_new (n * type_size (types[t]));
       float most = 0, *result = NULL;
@@ -580,7 +556,7 @@ test_max_abs (void)
 
       result = memory;
       for (gsize i = 0; i < n; i++) {
-        put (types[t], values, i, draw (random, 0, 100));
+        put (types[t], values, i, i == 5 ? -900 : draw (random, 0, 100));
         most = MAX (most, (float)fabs (get (types[t], values, i)));
       }
       *result = 0;
@@ -613,45 +589,74 @@ test_arguments (void)
 
 #define REFUSED(call) g_assert_cmpint ((call), ==, cudaErrorInvalidValue)
 #define NOTHING(call) g_assert_cmpint ((call), ==, cudaSuccess)
-  p = patches;
-  p.stride = 383;
-  REFUSED (cg_cuda_gather_patches (samples, 1, &p, type, m, NULL));
-  p = patches;
-  p.patch = 7;
-  REFUSED (cg_cuda_gather_patches (samples, 1, &p, type, m, NULL));
-  p = patches;
-  p.frames = 5;
-  REFUSED (cg_cuda_gather_patches (samples, 1, &p, type, m, NULL));
+  const struct {
+    guint *member, value;
+  } impossible[] = { { &p.frames, 0 },  { &p.frames, 5 }, { &p.frames, 4098 },
+                     { &p.tubelet, 0 }, { &p.image, 0 },  { &p.image, 520 },
+                     { &p.patch, 0 },   { &p.patch, 7 },  { &p.stride, 383 } };
+  for (guint i = 0; i < G_N_ELEMENTS (impossible); i++) {
+    p = patches;
+    *impossible[i].member = impossible[i].value;
+    REFUSED (cg_cuda_gather_patches (samples, 1, &p, type, m, NULL));
+  }
   REFUSED (cg_cuda_gather_patches (samples, 1, &patches, none, m, NULL));
   REFUSED (cg_cuda_gather_patches (samples, 1, &patches, type, (char *)m + 2, NULL));
+  REFUSED (cg_cuda_gather_patches (samples, 1, &patches, type, NULL, NULL));
+  REFUSED (cg_cuda_gather_patches (samples, 1, NULL, type, m, NULL));
   REFUSED (cg_cuda_gather_patches (NULL, 1, &patches, type, m, NULL));
+  REFUSED (cg_cuda_gather_patches (samples, 1 << 28, &patches, type, m, NULL));
   NOTHING (cg_cuda_gather_patches (samples, 0, &patches, type, m, NULL));
   REFUSED (cg_cuda_layer_norm (m, 1, 0, 0, type, m, NULL));
   REFUSED (cg_cuda_layer_norm (m, 1, 8, 0, none, m, NULL));
   REFUSED (cg_cuda_layer_norm (m + 1, 1, 8, 0, type, m, NULL));
+  REFUSED (cg_cuda_layer_norm (m, 1, 8, 0, type, m + 1, NULL));
   REFUSED (cg_cuda_layer_norm (m, (gsize)1 << 40, 8, 0, type, m, NULL));
   NOTHING (cg_cuda_layer_norm (m, 0, 8, 0, type, m, NULL));
   REFUSED (cg_cuda_add_bias_gelu (type, NULL, 1, 8, m, NULL));
+  REFUSED (cg_cuda_add_bias_gelu (type, m, 1, 8, m + 1, NULL));
+  REFUSED (cg_cuda_add_bias_gelu (type, m, 1, 0, m, NULL));
   REFUSED (cg_cuda_add_bias_gelu (none, m, 1, 8, m, NULL));
   NOTHING (cg_cuda_add_bias_gelu (type, m, 0, 8, m, NULL));
+  REFUSED (cg_cuda_softmax (type, m + 1, 1, 8, 8, 1, m + 64, NULL));
+  REFUSED (cg_cuda_softmax (type, m, 1, 8, 8, 1, m + 65, NULL));
+  REFUSED (cg_cuda_softmax (type, m, 1, 0, 8, 1, m + 64, NULL));
   REFUSED (cg_cuda_softmax (type, m, 1, 9, 8, 1, m + 64, NULL));
+  REFUSED (cg_cuda_softmax (type, m, (gsize)1 << 40, 8, 8, 1, m + 64, NULL));
   REFUSED (cg_cuda_softmax (type, m, 1, 8, 8, 0, m + 64, NULL));
   REFUSED (cg_cuda_softmax (type, m, 1, 8, 8, NAN, m + 64, NULL));
   REFUSED (cg_cuda_softmax (type, m, 1, 8, 8, 1, m, NULL));
+  REFUSED (cg_cuda_softmax (none, m, 1, 8, 8, 1, m + 64, NULL));
   NOTHING (cg_cuda_softmax (type, m, 0, 8, 8, 1, m + 64, NULL));
   REFUSED (cg_cuda_column_means (none, m, 1, 8, 8, m, NULL));
+  REFUSED (cg_cuda_column_means (type, m + 1, 1, 8, 8, m, NULL));
+  REFUSED (cg_cuda_column_means (type, m, 1, 8, 8, m + 1, NULL));
   REFUSED (cg_cuda_column_means (type, m, 1, 0, 8, m, NULL));
+  REFUSED (cg_cuda_column_means (type, m, 1, 8, 0, m, NULL));
+  REFUSED (cg_cuda_column_means (type, m, 65536, 8, 8, m, NULL));
   NOTHING (cg_cuda_column_means (type, m, 0, 8, 8, m, NULL));
+  REFUSED (cg_cuda_affine (NULL, m, 8, 8, m, 8, NULL, m, 8, 1, 0, NULL));
+  REFUSED (cg_cuda_affine (m, m, 8, 8, NULL, 8, NULL, m, 8, 1, 0, NULL));
+  REFUSED (cg_cuda_affine (m, m, 8, 8, m, 8, NULL, NULL, 8, 1, 0, NULL));
+  REFUSED (cg_cuda_affine (m, m, 0, 8, m, 8, NULL, m, 8, 1, 0, NULL));
+  REFUSED (cg_cuda_affine (m, m, 8, 0, m, 8, NULL, m, 8, 1, 0, NULL));
   REFUSED (cg_cuda_affine (m, m, 8, 8, m, 7, NULL, m, 8, 1, 0, NULL));
   REFUSED (cg_cuda_affine (m, m, 8, 8, m, 8, NULL, m, 7, 1, 0, NULL));
+  REFUSED (cg_cuda_affine (m, m, 8, 8, m, 8, NULL, m, 8, 8 * 65535 + 1, 0, NULL));
   NOTHING (cg_cuda_affine (m, m, 8, 8, m, 8, NULL, m, 8, 0, 0, NULL));
+  REFUSED (cg_cuda_sca (NULL, 8, 8, &sca, m, 1, NULL));
+  REFUSED (cg_cuda_sca (m, 8, 8, NULL, m, 1, NULL));
+  REFUSED (cg_cuda_sca (m, 8, 8, &sca, NULL, 1, NULL));
+  REFUSED (cg_cuda_sca (m, 8, 0, &sca, m, 1, NULL));
   REFUSED (cg_cuda_sca (m, 7, 8, &sca, m, 1, NULL));
+  REFUSED (cg_cuda_sca (m, 8, 8, &sca, m, 65536, NULL));
   NOTHING (cg_cuda_sca (m, 8, 8, &sca, m, 0, NULL));
+  REFUSED (cg_cuda_convert (m + 1, 8, type, m, NULL));
+  REFUSED (cg_cuda_convert (m, 8, type, m + 1, NULL));
   REFUSED (cg_cuda_convert (m, 8, none, m, NULL));
   NOTHING (cg_cuda_convert (m, 0, type, m, NULL));
-  REFUSED (cg_cuda_check_finite (m, 1, 8, 7, memory, NULL));
-  NOTHING (cg_cuda_check_finite (m, 0, 8, 8, memory, NULL));
   REFUSED (cg_cuda_max_abs (type, NULL, 8, m, NULL));
+  REFUSED (cg_cuda_max_abs (type, m, 8, NULL, NULL));
+  REFUSED (cg_cuda_max_abs (none, m, 8, m, NULL));
   NOTHING (cg_cuda_max_abs (type, m, 0, m, NULL));
   g_assert_cmpuint (cg_emulator_launches (), ==, before);
 }
@@ -675,7 +680,6 @@ main (int argc, char **argv)
   g_test_add_func ("/kernels/sca", test_sca);
   g_test_add_func ("/kernels/sca-special", test_sca_special);
   g_test_add_func ("/kernels/convert", test_convert);
-  g_test_add_func ("/kernels/check-finite", test_check_finite);
   g_test_add_func ("/kernels/max-abs", test_max_abs);
   g_test_add_func ("/kernels/arguments", test_arguments);
   return g_test_run ();

@@ -121,6 +121,7 @@ compare (const CgFrame *f, guint image, gboolean backwards)
   const CgCudaPicture picture = device_picture (f);
   g_autoptr (GError) error = NULL;
   g_autoptr (Device) scratch = device_new (scratch_size), out = device_new (size);
+  g_autoptr (Device) first = NULL;
   g_autofree guint8 *expected = g_malloc (size + 1);
   Difference d = { 0 };
 
@@ -132,10 +133,14 @@ compare (const CgFrame *f, guint image, gboolean backwards)
   else
     check_success (cg_cuda_preprocess (&picture, image, scratch, scratch_size, FALSE, out, NULL),
                    format_names[f->format]);
-  /* Once more, with the coefficients that are there. */
+  /* Once more, with the coefficients that are there, which are not computed again. */
+  first = device_copy (out, size);
   memset (out, 0, size);
+  const unsigned long before = cg_emulator_launches ();
   check_success (cg_cuda_preprocess (&picture, image, scratch, scratch_size, TRUE, out, NULL),
                  format_names[f->format]);
+  g_assert_cmpuint (cg_emulator_launches (), ==, before + 1);
+  g_assert_cmpmem (out, size, first, size);
   for (gsize i = 0; i < size; i++) {
     const guint difference = (guint)ABS (((guint8 *)out)[i] - expected[i]);
     d.max = MAX (d.max, difference);
@@ -219,7 +224,37 @@ test_colour (void)
   tell ("sitings, ranges, matrices", &exact);
 }
 
-/* Pictures that do not fit into shared memory at once, along or across, and the usual one; with two sitings. */
+/* Given a plane, or the lines of one, that lie beside a sample's or a pair's alignment, as part of a larger buffer may, it is
+ * read all the same. The sanitizers see it if it is not read byte by byte. */
+static void
+test_unaligned (void)
+{
+  static const CgPixelFormat formats[] = { CG_FORMAT_NV12, CG_FORMAT_P010 };
+
+  for (guint k = 0; k < 2 * 2 * 2 * 3; k++) {
+    const guint p = k % 2, off = 1 + k / 8;
+    const gboolean lines = k / 4 % 2;
+    g_auto (Picture) picture;
+    CgFrame *f = &picture.frame;
+
+    picture_init (&picture, formats[k / 2 % 2], 40, 26, STRIDE_ALIGNED);
+    const guint height = p ? 13 : 26, stride = (guint)f->stride[p] + (lines ? off : 0);
+    Device *moved = device_new ((gsize)stride * height + off);
+    guint8 *first = (guint8 *)moved + (lines ? 0 : off);
+    /* The last line ends with its last byte; what follows is rubbish. */
+    for (guint y = 0; y < height; y++)
+      memcpy (first + y * stride, f->plane[p] + y * (guint)f->stride[p],
+              f->format == CG_FORMAT_P010 ? 80 : 40);
+    free (picture.plane[p]);
+    f->plane[p] = first;
+    f->stride[p] = (gint)stride;
+    picture.plane[p] = moved;
+    compare (f, 16, FALSE);
+  }
+}
+
+/* Pictures that do not fit into shared memory at once, along or across, the usual one, and those between which the first
+ * axis changes; with two sitings. */
 static void
 test_large (void)
 {
@@ -232,7 +267,8 @@ test_large (void)
     { CG_FORMAT_I420, 301, 2999, 18 },   { CG_FORMAT_BGRA, 32768, 2, 16 },
     { CG_FORMAT_NV12, 3, 32767, 16 },    { CG_FORMAT_YV12, 32767, 3, 16 },
     { CG_FORMAT_GRAY8, 60, 50, 512 },    { CG_FORMAT_NV12, 1080, 1920, 112 },
-    { CG_FORMAT_NV12, 32767, 20, 16 },
+    { CG_FORMAT_NV12, 32767, 20, 16 },   { CG_FORMAT_RGB, 26, 36, 16 },
+    { CG_FORMAT_RGB, 26, 37, 16 },
   };
 
   for (guint k = 0; k < 2 * G_N_ELEMENTS (sizes); k++) {
@@ -310,6 +346,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/preprocess/cpu", test_cpu);
   g_test_add_func ("/preprocess/colour", test_colour);
+  g_test_add_func ("/preprocess/unaligned", test_unaligned);
   g_test_add_func ("/preprocess/large", test_large);
   g_test_add_func ("/preprocess/refused", test_refused);
   return g_test_run ();

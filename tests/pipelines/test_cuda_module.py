@@ -170,14 +170,29 @@ def test_without_a_driver_cuda_is_an_error_and_auto_says_why_the_cpu_computes(tm
     assert len(warnings) == 1 and "no NVIDIA driver" in warnings[0] and "The CPU computes" in warnings[0]
 
 
-def test_a_missing_library_is_named(tmp_path, driver):
-    cudnn = library(tmp_path / "libcudnn.so.9", "int cudnn;")
-    module = library(tmp_path / "module.so", "extern int cudnn; int *use = &cudnn;", "-Wl,--no-as-needed", str(cudnn))
-    cudnn.unlink()
+def test_an_empty_variable_names_no_module(tmp_path):
+    if has_driver():
+        pytest.skip("this machine has an NVIDIA driver")
+    told = refusal(tmp_path, "device=cuda", CITYGUESSR_CUDA_MODULE="")
+    assert "libcityguessr-cuda.so" in told or "no NVIDIA driver" in told  # that of an installation, if there is one
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"), [("libcudnn.so.9", "Install cuDNN 9"), ("libcublasLt.so.13", "Install cuBLAS of CUDA 13")]
+)
+def test_a_missing_library_is_named(tmp_path, driver, name, advice):
+    missing = library(tmp_path / name, "int part;")
+    module = library(tmp_path / "module.so", "extern int part; int *use = &part;", "-Wl,--no-as-needed", str(missing))
+    missing.unlink()
     here = {"CITYGUESSR_CUDA_MODULE": str(module), "LD_LIBRARY_PATH": str(driver)}
-    assert "libcudnn.so.9" in (told := refusal(tmp_path, "device=cuda", **here)) and "Install cuDNN 9" in told
+    assert name in (told := refusal(tmp_path, "device=cuda", **here)) and advice in told
     warnings = on_the_cpu(**here)
-    assert len(warnings) == 1 and "libcudnn.so.9" in warnings[0] and "The CPU computes" in warnings[0]
+    assert len(warnings) == 1 and name in warnings[0] and "The CPU computes" in warnings[0]
+
+
+def test_what_is_no_module_is_refused(tmp_path, driver):
+    here = {"CITYGUESSR_CUDA_MODULE": str(library(tmp_path / "module.so", "int nothing;"))}
+    assert "interface 0" in refusal(tmp_path, "device=cuda", LD_LIBRARY_PATH=str(driver), **here)
 
 
 def test_a_module_of_another_release_is_refused(tmp_path, driver):

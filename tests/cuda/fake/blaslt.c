@@ -495,6 +495,14 @@ aligned (const void *pointer, gsize alignment)
   return (gsize)pointer % alignment == 0;
 }
 
+/* All of the batch. */
+static gboolean
+all_aligned (const CgFakeMatrix *matrix, gint32 batch, gsize alignment)
+{
+  return aligned (matrix->data, alignment) &&
+         (batch == 1 || (gsize)matrix->step * fake_size (matrix->type) % alignment == 0);
+}
+
 cublasStatus_t
 cublasLtMatmul (cublasLtHandle_t handle, cublasLtMatmulDesc_t opaque, const void *alpha,
                 const void *a, cublasLtMatrixLayout_t a_layout, const void *b,
@@ -548,9 +556,10 @@ cublasLtMatmul (cublasLtHandle_t handle, cublasLtMatmulDesc_t opaque, const void
     return CUBLAS_STATUS_INVALID_VALUE;
   if (workspace_size < product.workspace_size || !aligned (workspace, 16))
     return CUBLAS_STATUS_INVALID_VALUE;
-  if (!aligned (a, algorithm.alignment) || !aligned (b, algorithm.alignment) ||
-      !aligned (d, algorithm.alignment) ||
-      (product.beta != 0 && !aligned (c, algorithm.alignment)) ||
+  if (!all_aligned (&product.a, product.batch, algorithm.alignment) ||
+      !all_aligned (&product.b, product.batch, algorithm.alignment) ||
+      !all_aligned (&product.d, product.batch, algorithm.alignment) ||
+      (product.beta != 0 && !all_aligned (&product.c, product.batch, algorithm.alignment)) ||
       (product.bias && !aligned (product.bias, MIN (algorithm.alignment, 16)))) {
     cg_fake_note ("cublasLtMatmul: a pointer is less aligned than %u bytes", algorithm.alignment);
     return CUBLAS_STATUS_INVALID_VALUE;

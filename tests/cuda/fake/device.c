@@ -16,6 +16,7 @@ CgFakeSettings cg_fake_settings = { .devices = 1, .capability = 90, .memory = 1u
 GRecMutex cg_fake_lock;
 
 static guint64 n_calls;
+static guint n_retained; /* primary contexts */
 static gboolean lost, vanished;
 static const char *fail_name;
 static GString *faults, *calls_log;
@@ -23,6 +24,7 @@ static GPtrArray *traced_calls, *traced_ops;
 
 static __thread cudaError_t last_error; /* each thread has its own */
 static __thread gint current_device;
+static __thread guint depth; /* of its stack of contexts */
 
 /* ---- counted calls ---- */
 
@@ -157,6 +159,8 @@ cg_fake_leaks (void)
   append_count (text, graphs, "graphs");
   append_count (text, cg_fake_lt_count (), "cuBLASLt objects");
   append_count (text, cg_fake_dnn_count (), "cuDNN objects");
+  append_count (text, n_retained, "retained contexts");
+  append_count (text, depth, "contexts that this thread entered");
   return g_string_free (text, FALSE);
 }
 
@@ -252,7 +256,6 @@ struct CUctx_st {
 
 static struct CUctx_st primary[MAX_DEVICES] = { { 0 }, { 1 }, { 2 }, { 3 } };
 static __thread CUcontext stack[MAX_DEPTH];
-static __thread guint depth;
 
 gpointer
 cg_fake_context (void)
@@ -351,12 +354,19 @@ primary_retain (CUcontext *context, CUdevice device)
   if (device < 0 || device >= cg_fake_settings.devices)
     return CUDA_ERROR_INVALID_DEVICE;
   *context = &primary[device];
+  n_retained++;
   return CUDA_SUCCESS;
 }
 
 static CUresult
 primary_release (CUdevice device)
 {
+  CG_FAKE_RELEASE ();
+  if (n_retained == 0) {
+    cg_fake_note ("cuDevicePrimaryCtxRelease: it was not retained");
+    return CUDA_ERROR_INVALID_CONTEXT;
+  }
+  n_retained--;
   return CUDA_SUCCESS;
 }
 

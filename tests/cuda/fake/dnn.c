@@ -115,7 +115,7 @@ cudnnSetStream (cudnnHandle_t handle, cudaStream_t stream)
 size_t
 cudnnGetVersion (void)
 {
-  return CUDNN_VERSION;
+  return cg_fake_settings.dnn_version ? cg_fake_settings.dnn_version : CUDNN_VERSION;
 }
 
 size_t

@@ -94,8 +94,12 @@ launch (const CgEmulatorLaunch *launch, void *data)
     cg_fake_fault ("a launch geometry that no GPU takes");
     return error;
   }
-  return cg_fake_launch (launch->stream, launch->kernel, run_launch, cg_emulator_copy (launch),
-                         free);
+  cg_fake_check_arguments (launch->kernel, launch->arguments, launch->size);
+  const cudaError_t result =
+      cg_fake_launch (launch->stream, launch->kernel, run_launch, cg_emulator_copy (launch), free);
+  /* As the real launch does, which also takes an error that was left before it for its own. */
+  const cudaError_t last = cudaGetLastError ();
+  return result != cudaSuccess ? result : last;
 }
 
 void

@@ -29,6 +29,7 @@ G_BEGIN_DECLS
  * @strict_c: the cublasStatus_t with which cuBLASLt refuses a C whose batches lie otherwise than D's, as it may; 0: never
  * @lazy: cuBLASLt loads its code at its first product, which it therefore refuses while a graph is captured; it then
  *   becomes FALSE
+ * @dnn_version: what cuDNN says that it is; 0: that of its headers
  * @seed: which of the libraries' algorithms are fast, as events measure it
  */
 typedef struct {
@@ -38,6 +39,7 @@ typedef struct {
   guint64 fail_at, lose_at, lose_op_at;
   int strict_c;
   gboolean lazy;
+  gsize dnn_version;
   guint seed;
 } CgFakeSettings;
 
@@ -95,6 +97,10 @@ void cg_fake_contexts_vanish (void);
  * called again by each cudaGraphLaunch(). @data is freed on failure too. Any thread. */
 cudaError_t cg_fake_launch (cudaStream_t stream, const char *name, void (*run) (void *data),
                             void *data, GDestroyNotify destroy);
+
+/** cg_fake_check_arguments: notes a fault for each pointer among the @size bytes of kernel @name's arguments to device
+ * memory of another context than the current one. */
+void cg_fake_check_arguments (const char *name, const void *arguments, gsize size);
 
 /** cg_fake_fault: notes a fault that the emulator found. */
 void cg_fake_fault (const char *text);

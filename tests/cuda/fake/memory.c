@@ -221,6 +221,21 @@ cg_fake_disown (void *pointer)
   cg_fake_find (pointer)->context = NULL;
 }
 
+void
+cg_fake_check_arguments (const char *name, const void *arguments, gsize size)
+{
+  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&cg_fake_lock);
+
+  for (gsize at = 0; at + sizeof (gpointer) <= size; at += sizeof (gpointer)) {
+    gpointer pointer;
+    memcpy (&pointer, (const guint8 *)arguments + at, sizeof pointer);
+    const CgFakeMemory *memory = cg_fake_find (pointer);
+    if (memory && memory->kind == CG_FAKE_DEVICE && memory->context &&
+        memory->context != cg_fake_context ())
+      cg_fake_note ("%s: argument %p is memory of another context", name, pointer);
+  }
+}
+
 /* ---- what was written ---- */
 
 void

@@ -40,6 +40,7 @@ struct CUstream_st {
   guint refs;
   GQueue queue; /* of Op */
   gboolean blocking;
+  int priority;
   gpointer context;
   cudaGraph_t graph; /* being captured into, or NULL */
 };
@@ -315,6 +316,7 @@ cudaStreamCreateWithPriority (cudaStream_t *stream, unsigned int flags, int prio
   *stream = g_new0 (Stream, 1);
   (*stream)->refs = 1;
   (*stream)->blocking = !(flags & cudaStreamNonBlocking);
+  (*stream)->priority = priority;
   (*stream)->context = cg_fake_context ();
   g_queue_init (&(*stream)->queue);
   g_ptr_array_add (streams, *stream);
@@ -331,6 +333,20 @@ cudaError_t
 cudaStreamCreate (cudaStream_t *stream)
 {
   return cudaStreamCreateWithPriority (stream, 0, 0);
+}
+
+cudaError_t
+cudaStreamGetFlags (cudaStream_t stream, unsigned int *flags)
+{
+  *flags = stream->blocking ? cudaStreamDefault : cudaStreamNonBlocking;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaStreamGetPriority (cudaStream_t stream, int *priority)
+{
+  *priority = stream->priority;
+  return cudaSuccess;
 }
 
 cudaError_t
@@ -515,7 +531,7 @@ cudaEventQuery (cudaEvent_t event)
     return cg_fake_return (cudaErrorStreamCaptureUnsupported);
   if (event->done < event->recorded) {
     run_first (event->stream);
-    return cg_fake_lost () ? outcome () : cudaErrorNotReady;
+    return cg_fake_lost () ? outcome () : cg_fake_return (cudaErrorNotReady);
   }
   return outcome ();
 }
