@@ -24,6 +24,7 @@ out=$(cd "$out" && pwd)
 
 cp "$build/cuda/libcityguessr-cuda.so" "$out/"
 cp "$build/tests/cuda/test-cuda-device" "$out/bin/test-device"
+cp "$build/tests/cuda/test-cuda-device-engine" "$out/bin/test-engine"
 cp "$build/pipelines/cityguessr" "$out/bin/cityguessr"
 cp "$here/run.sh" "$here/element.py" "$here/peers-device.py" "$here/nvidia-libraries.py" "$here/summary.py" \
   "$here/../../../pipelines/peers.py" "$here/../../../COPYING" "$out/"

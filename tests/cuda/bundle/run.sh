@@ -12,14 +12,14 @@
 # was measured: summary.json, summary.txt (the tables), logs.tar.gz (all that was said).
 #   --quick      about ten minutes: peers at batch 8 and without max-autotune, 200 windows against the CPU engine
 #   --seconds N  to be done by then, but for some seconds: a part is given what is left, and left out when that is little
-#   --only PARTS of: bench peers device element bench-again full sanitizer
+#   --only PARTS of: bench peers device engine element bench-again full sanitizer
 # PYTHON: the Python to take. CITYGUESSR_NVIDIA_LIBRARIES: folders, joined by colons, instead of that Python's.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python3}
 quick=no
 seconds=14400
-parts='bench peers device element bench-again full sanitizer'
+parts='bench peers device engine element bench-again full sanitizer'
 least=15 # seconds: with less a part is left out
 
 misused ()
@@ -47,7 +47,7 @@ case $seconds in
 esac
 for part in $parts; do
   case $part in
-    bench | peers | device | element | bench-again | full | sanitizer) ;;
+    bench | peers | device | engine | element | bench-again | full | sanitizer) ;;
     *) misused "there is no part $part" ;;
   esac
 done
@@ -241,6 +241,7 @@ for each in $parts; do
     bench | bench-again) bench "$each" ;;
     peers) peers ;;
     device) device ;;
+    engine) ours 400 engine.tap test-engine ;;
     element) element ;;
     full) full ;;
     sanitizer) sanitizer ;;

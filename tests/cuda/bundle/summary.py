@@ -53,7 +53,19 @@ def parts(folder: Path) -> list[dict]:
         lines = (folder / "parts.tsv").read_text().splitlines()
     except OSError:
         return []
-    return [dict(zip(("name", "status", "seconds", "clocks"), line.split("\t"))) for line in lines]
+    found = [dict(zip(("name", "status", "seconds", "clocks"), line.split("\t"))) for line in lines]
+    for part in found:
+        if part["status"] != "0" and (said := last_line(folder / f"{part['name']}.log")):
+            part["said"] = said
+    return found
+
+
+def last_line(path: Path) -> str:
+    try:
+        lines = path.read_text(errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
 
 
 # What GLib's test programs say of themselves, in TAP's comments, beside what the tests say.
@@ -157,16 +169,18 @@ def judged_pictures(entries: list[dict]) -> list[dict]:
 STATES = {"124": "ran out of time", "137": "ran out of time", "left out": "left out, for want of time"}
 
 
+def complaint(part: dict) -> str:
+    """What there is to say of a part that did not end well."""
+    status = part["status"]
+    state = STATES.get(status, f"exit status {status}" if status.isdigit() else status)
+    return ": ".join((part["name"], state, *([part["said"]] if "said" in part else [])))
+
+
 def wanting(machine: dict, ran: list[dict], tested: dict, peers: dict) -> list[str]:
     """What keeps this from being a run on a GPU in which all was seen. A peer that is not here is none of that, as
     long as there is another."""
     found = [] if machine.get("gpu") else ["no GPU: nvidia-smi shows none"]
-    for part in ran:
-        if part["status"] != "0":
-            status = part["status"]
-            found.append(
-                f"{part['name']}: {STATES.get(status, f'exit status {status}' if status.isdigit() else status)}"
-            )
+    found += [complaint(part) for part in ran if part["status"] != "0"]
     for name, told in tested.items():
         found += [f"{name}: skipped: {skip}" for skip in told["skips"]]
         if told["failed"]:
