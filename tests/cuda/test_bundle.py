@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import tarfile
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 
 BUNDLE = Path(__file__).with_name("bundle")
 BUILD = Path(os.environ.get("CITYGUESSR_BUILD_DIR", BUNDLE.parents[2] / "build"))
+TOOLKITS = "cuda*/bin/compute-sanitizer"
 NETWORKS = ("small-16", "small-6", "base")
 
 BENCH = """#!/bin/sh
@@ -49,6 +51,29 @@ echo "ok 1 $2"
 echo "# End of cuda tests"
 """
 
+# Nine answers, 0.2 s apart. What is FAULTY is so only of pictures in the GPU's memory.
+GST_LAUNCH = """#!/bin/sh
+city=Kabul confidence=0.97 device="cuda\\ Test\\,\\ fp16" last=8 fault=
+case $* in *cudaupload*) fault=$FAULTY ;; esac
+case $fault in
+  city) city=Ljubljana ;;
+  nobody) city= ;;
+  confidence) confidence=0.96 ;;
+  device) device=cpu ;;
+  last) last=7 ;;
+  error)
+    echo "ERROR: from element /GstPipeline:pipeline0/GstCityGuessr:cityguessr0: There is no room"
+    exec sleep 600
+    ;;
+esac
+for i in $(seq 0 $last); do
+  echo "Got message #9 from element \\"cityguessr0\\" (element): cityguessr, running-time=(guint64)${i}00000000," \
+    "${city:+city=(string)$city, city-confidence=(double)$confidence, }scene=(string)\\"a\\,\\ b\\"," \
+    "predictions=(structure)< \\"prediction\\\\,\\\\ label\\\\=\\\\(string\\\\)Lima\\\\;\\" >," \
+    "device=(string)\\"$device\\", demo=(boolean)false;"
+done
+"""
+
 NVIDIA_SMI = """#!/bin/sh
 echo "Test, 580.1, 1 MiB, 1 MHz, 1 W"
 """
@@ -58,7 +83,9 @@ for option; do
   case $option in /*) break ;; esac
   shift
 done
-exec "$@"
+echo "========= COMPUTE-SANITIZER"
+"$@"
+echo "========= ERROR SUMMARY: 0 errors"
 """
 
 PEERS = """
@@ -76,7 +103,7 @@ json.dump({"results": results, "missing": missing, "versions": {"torch": "1"}}, 
 def bundle(tmp_path: Path) -> Path:
     folder = tmp_path / "bundle"
     (folder / "bin").mkdir(parents=True)
-    for name in ("run.sh", "summary.py", "nvidia-libraries.py"):
+    for name in ("run.sh", "summary.py", "nvidia-libraries.py", "element.py"):
         shutil.copy(BUNDLE / name, folder)
     (folder / "peers-device.py").write_text(PEERS)
     (folder / "tools").mkdir()
@@ -84,6 +111,7 @@ def bundle(tmp_path: Path) -> Path:
         ("bin/cityguessr", BENCH),
         ("bin/test-device", TESTS),
         ("bin/test-engine", TESTS.replace("$2", "/engine/order")),
+        ("bin/gst-launch-1.0", GST_LAUNCH),
         ("tools/nvidia-smi", NVIDIA_SMI),
         ("tools/compute-sanitizer", SANITIZER),
     ):
@@ -94,7 +122,7 @@ def bundle(tmp_path: Path) -> Path:
 
 def environment(bundle: Path, **variables: str) -> dict[str, str]:
     """Of stand-ins that do all well but what @variables say."""
-    plain = dict.fromkeys(("FAIL", "HANG", "BAIL", "SKIP", "SAYS"), "")
+    plain = dict.fromkeys(("FAIL", "HANG", "BAIL", "SKIP", "SAYS", "FAULTY"), "")
     return {**os.environ, **plain, "PATH": f"{bundle / 'tools'}:{os.environ['PATH']}", **variables}
 
 
@@ -170,13 +198,34 @@ def test_a_missing_tool_fails_the_run_and_is_named(bundle):
     assert status == 0 and len(summary["parts"]) == 3 * 3 + 4, text
     (bundle / "tools" / "nvidia-smi").unlink()
     (bundle / "tools" / "compute-sanitizer").unlink()
-    if shutil.which("nvidia-smi") or shutil.which("compute-sanitizer"):
+    if shutil.which("nvidia-smi") or shutil.which("compute-sanitizer") or list(Path("/usr/local").glob(TOOLKITS)):
         pytest.skip("this machine has NVIDIA's tools")
     status, summary, text = run(bundle, "--only", "sanitizer device")
     assert status == 1
-    assert summary["wanting"] == ["no GPU: nvidia-smi shows none", "compute-sanitizer: not on this machine"]
+    assert summary["wanting"] == [
+        "no GPU: nvidia-smi shows none",
+        "compute-sanitizer: neither on this machine nor in the bundle",
+    ]
     assert all(problem in text for problem in summary["wanting"])
     assert all(told["passed"] == 1 for told in summary["tests"].values()) and len(summary["tests"]) == 4
+
+
+def test_the_machines_compute_sanitizer_is_taken_before_the_one_that_came_along(bundle):
+    brought = f"{SANITIZER}\necho brought >> {bundle}/brought"
+    with zipfile.ZipFile(bundle / "nvidia_cuda_sanitizer_api-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("nvidia/cu13/compute-sanitizer/compute-sanitizer", brought)
+        wheel.writestr("nvidia/cu13/bin/compute-sanitizer", "what calls the other")
+    status, _, text = run(bundle, "--only", "sanitizer")
+    assert status == 0 and not (bundle / "brought").exists(), text
+    assert text.count("========= ERROR SUMMARY: 0 errors") == 9
+    (bundle / "tools" / "compute-sanitizer").unlink()
+    if shutil.which("compute-sanitizer") or list(Path("/usr/local").glob(TOOLKITS)):
+        pytest.skip("this machine has a compute-sanitizer")
+    status, summary, text = run(bundle, "--only", "sanitizer")
+    assert status == 0, text
+    assert len((bundle / "brought").read_text().splitlines()) == len(summary["parts"]) == 9
+    with tarfile.open(bundle / "out" / "logs.tar.gz") as logs:
+        assert not [name for name in logs.getnames() if "tools" in name]
 
 
 def test_a_network_without_a_right_peer_is_named(bundle):
@@ -184,6 +233,26 @@ def test_a_network_without_a_right_peer_is_named(bundle):
     status, summary, _ = run(bundle, "--only", "peers")
     assert status == 1
     assert summary["wanting"] == [f"peers-{network}: no peer's answers are right" for network in NETWORKS]
+
+
+@pytest.mark.parametrize(
+    ("fault", "complaint"),
+    [
+        ("city", "other cities: [(0, 'Kabul', 'Ljubljana'), "),
+        ("nobody", "an answer names no city"),
+        ("confidence", "confidence from system memory and from the device's: 1.00e-02, bound 1e-03"),
+        ("device", "expected them from cuda"),
+        ("last", "8 answers, expected 9"),
+        ("error", "There is no room"),
+    ],
+)
+def test_the_elements_answers_are_judged(bundle, fault, complaint):
+    status, summary, text = run(bundle, "--only", "element")
+    assert status == 0, text
+    assert summary["tests"]["element"]["says"] == ["9 answers from cuda Test, fp16; different cities: 1"] * 2
+    status, summary, text = run(bundle, "--only", "element", FAULTY=fault)
+    assert status == 1 and "element: 1 failed" in summary["wanting"]
+    assert complaint in text
 
 
 # ---- what the programs print ----

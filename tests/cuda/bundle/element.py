@@ -125,7 +125,7 @@ class Machine:
 def check(found: list[Answer]) -> None:
     devices = sorted({answer.device for answer in found})
     cities = len({answer.city for answer in found})
-    print(f"# {len(found)} answers from {', '.join(devices)}, {cities} different cities")
+    print(f"# {len(found)} answers from {', '.join(devices)}; different cities: {cities}")
     assert len(found) == WINDOWS, f"{len(found)} answers, expected {WINDOWS}"
     assert all(device.split()[0] == DEVICE for device in devices), f"expected them from {DEVICE}"
     assert all(answer.city for answer in found), "an answer names no city"

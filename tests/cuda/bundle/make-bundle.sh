@@ -29,6 +29,11 @@ cp "$build/pipelines/cityguessr" "$out/bin/cityguessr"
 cp "$here/run.sh" "$here/element.py" "$here/peers-device.py" "$here/nvidia-libraries.py" "$here/summary.py" \
   "$here/../../../pipelines/peers.py" "$here/../../../COPYING" "$out/"
 
+# compute-sanitizer as it comes: NVIDIA's licence, which is in it, lets nobody pass it on, or take it apart.
+for wheel in "$here"/../../../.cache/cuda-sanitizer/*.whl; do
+  [ ! -f "$wheel" ] || cp "$wheel" "$out/"
+done
+
 # GStreamer, and apart from its other plugins the one that needs a driver.
 plugins=$(pkg-config --variable=pluginsdir gstreamer-1.0)
 cp -L "$(command -v gst-launch-1.0)" "$out/bin/"

@@ -69,7 +69,7 @@ gather ()
 {
   verdict=0
   "$python" "$here/summary.py" "$work" "$results" || verdict=1
-  tar -C "$work" -czf "$results/logs.new" . && mv "$results/logs.new" "$results/logs.tar.gz" || verdict=1
+  tar -C "$work" --exclude=./tools -czf "$results/logs.new" . && mv "$results/logs.new" "$results/logs.tar.gz" || verdict=1
   return $verdict
 }
 
@@ -212,6 +212,18 @@ full ()
   unset CG_TEST_DEVICE
 }
 
+# unpacked: the compute-sanitizer that came along, if there is one.
+unpacked ()
+{
+  for wheel in "$here"/nvidia_cuda_sanitizer_api-*.whl; do
+    [ ! -f "$wheel" ] || "$python" -m zipfile -e "$wheel" "$work/tools" >&2
+  done
+  for candidate in "$work"/tools/nvidia/*/compute-sanitizer/compute-sanitizer; do
+    [ ! -f "$candidate" ] || chmod -R u+x "${candidate%/*}"
+    [ ! -x "$candidate" ] || printf '%s\n' "$candidate"
+  done
+}
+
 # Calls that the libraries try and that fail are not ours to answer for.
 sanitizer ()
 {
@@ -220,7 +232,10 @@ sanitizer ()
     [ ! -x "$candidate" ] || sanitizer=$candidate
   done
   if [ -z "$sanitizer" ]; then
-    absent compute-sanitizer 'not on this machine'
+    sanitizer=$(unpacked)
+  fi
+  if [ -z "$sanitizer" ]; then
+    absent compute-sanitizer 'neither on this machine nor in the bundle'
     return
   elif [ -n "$loader" ]; then
     absent compute-sanitizer "this machine's libc is older than our programs'"

@@ -71,6 +71,9 @@ def last_line(path: Path) -> str:
 # What GLib's test programs say of themselves, in TAP's comments, beside what the tests say.
 GLIBS_OWN = re.compile(r"(Start|End) of .* tests|random seed: |slow test |GLib-")
 
+# What compute-sanitizer says in the end, and why there is no more of it.
+SANITIZERS = re.compile(r"=========.*(SUMMARY|Error)")
+
 FIGURE = re.compile(r"(?P<what>.+): (?P<found>\S+), bound (?P<bound>\S+)")
 CASE = re.compile(r"(?P<failed>not )?ok \d+ *-? *(?P<name>[^#]*?) *(# *SKIP\b *(?P<reason>.*))?")
 
@@ -91,7 +94,7 @@ def tests(folder: Path) -> dict:
             "skipped": sum(not case["failed"] and case["reason"] is not None for case in cases),
             "missing": 1 if plan is None else plan - len(cases),
             "figures": figures(comments),
-            "says": [text for text in comments if not is_figure(text)] + bail,
+            "says": [text for text in comments if not is_figure(text)] + bail + list(filter(SANITIZERS.match, lines)),
             "skips": [f"{case['name']}: {case['reason']}" for case in cases if case["reason"] is not None],
         }
     return found
