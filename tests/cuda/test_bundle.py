@@ -196,6 +196,8 @@ def test_a_skipped_test_fails_the_run_and_is_named(bundle, part, test):
 def test_a_missing_tool_fails_the_run_and_is_named(bundle):
     status, summary, text = run(bundle, "--only", "sanitizer device")
     assert status == 0 and len(summary["parts"]) == 3 * 3 + 4, text
+    status, summary, text = run(bundle, "--quick", "--only", "sanitizer device")
+    assert status == 0 and len(summary["parts"]) == 3 + 1 + 1 + 4, text
     (bundle / "tools" / "nvidia-smi").unlink()
     (bundle / "tools" / "compute-sanitizer").unlink()
     if shutil.which("nvidia-smi") or shutil.which("compute-sanitizer") or list(Path("/usr/local").glob(TOOLKITS)):

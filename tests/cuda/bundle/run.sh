@@ -10,7 +10,8 @@
 #
 # RESULTS: a folder, default ./results. It gets three files, anew after each part, so that whatever ends this leaves what
 # was measured: summary.json, summary.txt (the tables), logs.tar.gz (all that was said).
-#   --quick      about ten minutes: peers at batch 8 and without max-autotune, 200 windows against the CPU engine
+#   --quick      about ten minutes: peers at batch 8 and without max-autotune, 200 windows against the CPU engine, and
+#                memcheck alone on more than one test
 #   --seconds N  to be done by then, but for some seconds: a part is given what is left, and left out when that is little
 #   --only PARTS of: bench peers device engine element bench-again full sanitizer
 # PYTHON: the Python to take. CITYGUESSR_NVIDIA_LIBRARIES: folders, joined by colons, instead of that Python's.
@@ -244,7 +245,9 @@ sanitizer ()
   for tool in memcheck racecheck initcheck; do
     set -- --tool "$tool" --error-exitcode 9
     [ "$tool" != memcheck ] || set -- "$@" --report-api-errors no
-    for test in pictures batches parity; do
+    tests='pictures batches parity'
+    [ "$quick" = no ] || [ "$tool" = memcheck ] || tests=batches
+    for test in $tests; do
       part 200 "$tool-$test.tap" env LD_LIBRARY_PATH="$ours_path" CG_TEST_DEVICE=short "$sanitizer" "$@" \
         "$here/bin/test-device" -p "/cuda/device/$test"
     done
