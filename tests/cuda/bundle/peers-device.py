@@ -24,12 +24,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-GEOMETRIES = {
-    "small-16": {"width": 384, "depth": 12, "heads": 16, "mlp": 1536, "layer_norm_eps": 1e-12},
-    "small-6": {"width": 384, "depth": 12, "heads": 6, "mlp": 1536, "layer_norm_eps": 1e-6},
-    "base": {"width": 768, "depth": 12, "heads": 12, "mlp": 3072, "layer_norm_eps": 1e-12},
-}
 PICTURES = {"frames": 16, "tubelet": 2, "image": 224, "patch": 16}
+GEOMETRIES = {
+    "small-16": {**PICTURES, "width": 384, "depth": 12, "heads": 16, "mlp": 1536, "layer_norm_eps": 1e-12},
+    "small-6": {**PICTURES, "width": 384, "depth": 12, "heads": 6, "mlp": 1536, "layer_norm_eps": 1e-6},
+    "base": {**PICTURES, "width": 768, "depth": 12, "heads": 12, "mlp": 3072, "layer_norm_eps": 1e-12},
+}
+# For tests of this script.
+TINY_PICTURES = {"frames": 4, "tubelet": 2, "image": 32, "patch": 16}
+TINY = {**TINY_PICTURES, "width": 48, "depth": 2, "heads": 2, "mlp": 96, "layer_norm_eps": 1e-6}
 SETS = 4
 WARM = 20
 
@@ -50,23 +53,29 @@ def quantiles(times: list[float]) -> dict[str, float]:
     }
 
 
-class Torch:
-    """Each peer is a list of functions, one for each of the inputs, which give its features on the GPU."""
+def timed_by_host(run: Callable) -> float:
+    start = time.perf_counter()
+    run()
+    return 1e3 * (time.perf_counter() - start)
 
-    def __init__(self, peers, geometry: dict) -> None:
+
+class Torch:
+    """Each peer is a list of functions, one for each of the inputs, which give its features on the device."""
+
+    def __init__(self, peers, geometry: dict, device: str) -> None:
         import torch
 
-        self.torch = torch
+        self.torch, self.geometry, self.device = torch, geometry, device
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
         torch.backends.cudnn.benchmark = True  # the convolution's fastest algorithm
-        self.reference = peers.build({**geometry, **PICTURES}).cuda()
-        self.net = peers.build({**geometry, **PICTURES})
+        self.reference = peers.build(geometry).to(device)
+        self.net = peers.build(geometry)
         self.net.load_state_dict(self.reference.state_dict())
-        self.net = self.net.cuda().half()
+        self.net = self.net.to(device).half()
 
     def inputs(self, batch: int) -> list:
-        shape = (batch, 3, PICTURES["frames"], PICTURES["image"], PICTURES["image"])
-        return [self.torch.rand(shape, device="cuda") for _ in range(SETS)]
+        shape = (batch, 3, self.geometry["frames"], self.geometry["image"], self.geometry["image"])
+        return [self.torch.rand(shape, device=self.device) for _ in range(SETS)]
 
     def error(self, found, x) -> float:
         with self.torch.inference_mode():
@@ -74,21 +83,22 @@ class Torch:
         return float((found.double() - expected).norm() / expected.norm())
 
     def time(self, runs: list[Callable], inputs: list, repeats: int) -> dict:
-        torch = self.torch
-        times = []
-        with torch.inference_mode():
+        timed = self.timed_by_events if self.device == "cuda" else timed_by_host
+        with self.torch.inference_mode():
             error = self.error(runs[0](), inputs[0])
             for i in range(WARM):
                 runs[i % SETS]()
-            torch.cuda.synchronize()
-            for i in range(repeats):
-                start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-                start.record()
-                runs[i % SETS]()
-                end.record()
-                end.synchronize()
-                times.append(start.elapsed_time(end))
-        return {**quantiles(times), "clock": "device", "error": error}
+            times = [timed(runs[i % SETS]) for i in range(repeats)]
+        return {**quantiles(times), "clock": "device" if self.device == "cuda" else "host", "error": error}
+
+    def timed_by_events(self, run: Callable) -> float:
+        start, end = (self.torch.cuda.Event(enable_timing=True) for _ in range(2))
+        self.torch.cuda.synchronize()
+        start.record()
+        run()
+        end.record()
+        end.synchronize()
+        return start.elapsed_time(end)
 
     def eager(self, backend: str, inputs: list) -> list[Callable]:
         from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -129,10 +139,11 @@ class Torch:
 def torch_peers(torch_side: Torch, quick: bool) -> dict[str, Callable]:
     """Name -> function that makes the peer for the inputs."""
     peers = {}
-    for backend in ("FLASH_ATTENTION", "CUDNN_ATTENTION", "EFFICIENT_ATTENTION", "MATH"):
+    on_gpu = torch_side.device == "cuda"
+    for backend in ("FLASH_ATTENTION", *(("CUDNN_ATTENTION", "EFFICIENT_ATTENTION") if on_gpu else ()), "MATH"):
         name = backend.split("_")[0].lower()
         peers[f"pytorch eager fp16 {name}"] = lambda x, b=backend: torch_side.eager(b, x)
-        if backend != "MATH":
+        if on_gpu and backend != "MATH":
             peers[f"pytorch eager fp16 {name} in a CUDA graph"] = lambda x, b=backend: torch_side.graphs(
                 torch_side.eager(b, x)
             )
@@ -142,13 +153,14 @@ def torch_peers(torch_side: Torch, quick: bool) -> dict[str, Callable]:
     return peers
 
 
-def jax_peer(geometry: dict, torch_side: Torch, inputs: list, repeats: int) -> dict:
+def jax_peer(torch_side: Torch, inputs: list, repeats: int) -> dict:
     """The same encoder in JAX, attention by cuDNN. JAX shows no events."""
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # PyTorch holds memory, too
     import jax
     import jax.numpy as jnp
 
     half, single = jnp.float16, jnp.float32
+    geometry = torch_side.geometry
     heads, eps = geometry["heads"], geometry["layer_norm_eps"]
     width = geometry["width"]
     # Layer norms compute in fp32, the rest in fp16.
@@ -156,7 +168,7 @@ def jax_peer(geometry: dict, torch_side: Torch, inputs: list, repeats: int) -> d
         name: jnp.asarray(tensor.float().cpu().numpy(), single if ".norm" in name else half)
         for name, tensor in torch_side.reference.state_dict().items()
     }
-    patch, tubelet = PICTURES["patch"], PICTURES["tubelet"]
+    patch, tubelet = geometry["patch"], geometry["tubelet"]
 
     def norm(state, x, name):
         x = x.astype(single)
@@ -167,11 +179,17 @@ def jax_peer(geometry: dict, torch_side: Torch, inputs: list, repeats: int) -> d
     def linear(state, x, name):
         return x @ state[f"{name}.weight"].T + state[f"{name}.bias"]
 
+    def attention(q, k, v):
+        if torch_side.device == "cuda":
+            return jax.nn.dot_product_attention(q, k, v, implementation="cudnn")
+        # That of CPUs knows no fp16.
+        return jax.nn.dot_product_attention(*(x.astype(single) for x in (q, k, v))).astype(half)
+
     @jax.jit
     def run(state, x):
         b = x.shape[0]
-        side = PICTURES["image"] // patch
-        x = x.reshape(b, 3, PICTURES["frames"] // tubelet, tubelet, side, patch, side, patch)
+        side = geometry["image"] // patch
+        x = x.reshape(b, 3, geometry["frames"] // tubelet, tubelet, side, patch, side, patch)
         x = x.transpose(0, 2, 4, 6, 1, 3, 5, 7).reshape(b, -1, 3 * tubelet * patch * patch)
         x = x @ state["patch_embed.weight"].reshape(width, -1).T
         x = x + state["patch_embed.bias"] + state["position"]
@@ -179,20 +197,18 @@ def jax_peer(geometry: dict, torch_side: Torch, inputs: list, repeats: int) -> d
         for i in range(geometry["depth"]):
             name = f"blocks.{i}"
             qkv = linear(state, norm(state, x, f"{name}.norm1"), f"{name}.qkv").reshape(b, n, 3, heads, width // heads)
-            attended = jax.nn.dot_product_attention(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2], implementation="cudnn")
+            attended = attention(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2])
             x = x + linear(state, attended.reshape(b, n, width), f"{name}.proj")
             hidden = linear(state, norm(state, x, f"{name}.norm2"), f"{name}.fc1")
             x = x + linear(state, jax.nn.gelu(hidden, approximate=False), f"{name}.fc2")
         return x.astype(single).mean(1)
 
     arrays = [jax.device_put(jnp.asarray(x.cpu().numpy()).astype(half)) for x in inputs]
-    found = torch_side.torch.tensor(jax.device_get(run(weights, arrays[0])), device="cuda")
+    found = torch_side.torch.tensor(jax.device_get(run(weights, arrays[0])), device=torch_side.device)
     error = torch_side.error(found, inputs[0])
-    times = []
-    for i in range(WARM + repeats):
-        start = time.perf_counter()
-        run(weights, arrays[i % SETS]).block_until_ready()
-        times.append(1e3 * (time.perf_counter() - start))
+    times = [
+        timed_by_host(lambda i=i: run(weights, arrays[i % SETS]).block_until_ready()) for i in range(WARM + repeats)
+    ]
     return {**quantiles(times[WARM:]), "clock": "host", "error": error}
 
 
@@ -240,17 +256,21 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=200)
     parser.add_argument("--batch", type=int, action="append")
     parser.add_argument("--quick", action="store_true", help="without max-autotune, which compiles for minutes")
+    parser.add_argument("--on-cpu", action="store_true", help=argparse.SUPPRESS)  # the geometry TINY, without a GPU
     parser.add_argument("peers")
     parser.add_argument("output", type=Path)
-    parser.add_argument("geometry", nargs="*", default=list(GEOMETRIES))
+    parser.add_argument("geometry", nargs="*")
     options = parser.parse_args()
 
     import torch
 
     results = Results(options.output, {"torch": torch.__version__, "cudnn": torch.backends.cudnn.version()})
     peers = load(options.peers)
-    for name in options.geometry:
-        torch_side = Torch(peers, GEOMETRIES[name])
+    if options.on_cpu:
+        torch.set_num_threads(1)  # threads for so little would wait for each other
+    device, geometries = ("cpu", {"tiny": TINY}) if options.on_cpu else ("cuda", GEOMETRIES)
+    for name in options.geometry or geometries:
+        torch_side = Torch(peers, geometries[name], device)
         for batch in options.batch or [1, 8, 32]:
             inputs = torch_side.inputs(batch)
             for peer, make in torch_peers(torch_side, options.quick).items():
@@ -261,7 +281,7 @@ def main() -> int:
                 tidy_up(torch)
             results.measure(
                 {"geometry": name, "name": "jax fp16 cudnn", "batch": batch},
-                lambda name=name, side=torch_side, x=inputs: jax_peer(GEOMETRIES[name], side, x, options.repeats),
+                lambda side=torch_side, x=inputs: jax_peer(side, x, options.repeats),
             )
     return 0
 

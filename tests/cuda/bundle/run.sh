@@ -6,18 +6,21 @@
 #
 #   run.sh [--quick] [--seconds N] [--only "PART ..."] [RESULTS]
 #
+# Ends with 0 if every part ran, and no test failed or was skipped; the summary begins with what is wanting to that.
+#
 # RESULTS: a folder, default ./results. It gets three files, anew after each part, so that whatever ends this leaves what
 # was measured: summary.json, summary.txt (the tables), logs.tar.gz (all that was said).
-#   --quick      about ten minutes: peers at batch 8 and without max-autotune, 200 windows against the CPU engine
+#   --quick      about ten minutes: peers at batch 8 and without max-autotune, 200 windows against the CPU engine, and
+#                memcheck alone on more than one test
 #   --seconds N  to be done by then, but for some seconds: a part is given what is left, and left out when that is little
-#   --only PARTS of: bench peers device bench-again full sanitizer
+#   --only PARTS of: bench peers device engine element bench-again full sanitizer
 # PYTHON: the Python to take. CITYGUESSR_NVIDIA_LIBRARIES: folders, joined by colons, instead of that Python's.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python3}
 quick=no
 seconds=14400
-parts='bench peers device bench-again full sanitizer'
+parts='bench peers device engine element bench-again full sanitizer'
 least=15 # seconds: with less a part is left out
 
 misused ()
@@ -45,16 +48,16 @@ case $seconds in
 esac
 for part in $parts; do
   case $part in
-    bench | peers | device | bench-again | full | sanitizer) ;;
+    bench | peers | device | engine | element | bench-again | full | sanitizer) ;;
     *) misused "there is no part $part" ;;
   esac
 done
+command -v "$python" > /dev/null || misused "there is no $python: PYTHON names another"
 results=${1:-$here/results}
 mkdir -p "$results" || exit 2
 results=$(cd "$results" && pwd)
 deadline=$(($(date +%s) + seconds))
 work=$(mktemp -d) || exit 2
-failed=0
 child=
 
 say ()
@@ -62,11 +65,13 @@ say ()
   printf '== %s\n' "$*" >&2
 }
 
-# What there is so far, into RESULTS.
+# What there is so far, into RESULTS. Returns 1 if something is wanting.
 gather ()
 {
-  "$python" "$here/summary.py" "$work" "$results" &&
-    tar -C "$work" -czf "$results/logs.new" . && mv "$results/logs.new" "$results/logs.tar.gz"
+  verdict=0
+  "$python" "$here/summary.py" "$work" "$results" || verdict=1
+  tar -C "$work" --exclude=./tools -czf "$results/logs.new" . && mv "$results/logs.new" "$results/logs.tar.gz" || verdict=1
+  return $verdict
 }
 
 # shellcheck disable=SC2317 # the trap calls it
@@ -74,7 +79,7 @@ finish ()
 {
   status=$?
   trap - EXIT
-  gather || status=1
+  gather || [ "$status" -ne 0 ] || status=1
   cat "$results/summary.txt"
   rm -rf "$work"
   exit "$status"
@@ -99,7 +104,6 @@ part ()
   if [ "$limit" -lt $least ]; then
     say "$name: left out, $left s are left"
     printf '%s\tleft out\t0\t\n' "$name" >> "$work/parts.tsv"
-    failed=1
     return 1
   fi
   say "$name"
@@ -114,10 +118,17 @@ part ()
   if [ $code -ne 0 ]; then
     say "$name: exit status $code"
     tail -n 5 "$work/$name.log" >&2
-    failed=1
   fi
   gather
   return $code
+}
+
+# absent NAME WHY: a part that can't be had here.
+absent ()
+{
+  say "$1: $2"
+  printf '%s\t%s\t0\t\n' "$1" "$2" >> "$work/parts.tsv"
+  gather
 }
 
 libraries=${CITYGUESSR_NVIDIA_LIBRARIES:-$("$python" "$here/nvidia-libraries.py")}
@@ -186,6 +197,13 @@ device ()
   done
 }
 
+element ()
+{
+  set -- "$here" "$ours_path"
+  [ -z "$loader" ] || set -- "$here" "$here/libc:$ours_path" "$loader"
+  part 400 element.tap "$python" "$here/element.py" "$@"
+}
+
 full ()
 {
   windows=1000
@@ -195,6 +213,18 @@ full ()
   unset CG_TEST_DEVICE
 }
 
+# unpacked: the compute-sanitizer that came along, if there is one.
+unpacked ()
+{
+  for wheel in "$here"/nvidia_cuda_sanitizer_api-*.whl; do
+    [ ! -f "$wheel" ] || "$python" -m zipfile -e "$wheel" "$work/tools" >&2
+  done
+  for candidate in "$work"/tools/nvidia/*/compute-sanitizer/compute-sanitizer; do
+    [ ! -f "$candidate" ] || chmod -R u+x "${candidate%/*}"
+    [ ! -x "$candidate" ] || printf '%s\n' "$candidate"
+  done
+}
+
 # Calls that the libraries try and that fail are not ours to answer for.
 sanitizer ()
 {
@@ -202,15 +232,22 @@ sanitizer ()
   for candidate in "$(command -v compute-sanitizer)" /usr/local/cuda*/bin/compute-sanitizer; do
     [ ! -x "$candidate" ] || sanitizer=$candidate
   done
-  if [ -z "$sanitizer" ] || [ -n "$loader" ]; then
-    say 'compute-sanitizer: not here'
-    printf 'compute-sanitizer\tnot here\t0\t\n' >> "$work/parts.tsv"
-    return 0
+  if [ -z "$sanitizer" ]; then
+    sanitizer=$(unpacked)
+  fi
+  if [ -z "$sanitizer" ]; then
+    absent compute-sanitizer 'neither on this machine nor in the bundle'
+    return
+  elif [ -n "$loader" ]; then
+    absent compute-sanitizer "this machine's libc is older than our programs'"
+    return
   fi
   for tool in memcheck racecheck initcheck; do
     set -- --tool "$tool" --error-exitcode 9
     [ "$tool" != memcheck ] || set -- "$@" --report-api-errors no
-    for test in pictures batches parity; do
+    tests='pictures batches parity'
+    [ "$quick" = no ] || [ "$tool" = memcheck ] || tests=batches
+    for test in $tests; do
       part 200 "$tool-$test.tap" env LD_LIBRARY_PATH="$ours_path" CG_TEST_DEVICE=short "$sanitizer" "$@" \
         "$here/bin/test-device" -p "/cuda/device/$test"
     done
@@ -222,8 +259,10 @@ for each in $parts; do
     bench | bench-again) bench "$each" ;;
     peers) peers ;;
     device) device ;;
+    engine) ours 400 engine.tap test-engine ;;
+    element) element ;;
     full) full ;;
     sanitizer) sanitizer ;;
   esac
 done
-exit "$failed"
+exit 0 # or what finish makes of it
