@@ -45,11 +45,11 @@
  *
  * The first frame is a sample, and from there on the first frame at or after each multiple of
  * #GstCityGuessr:sample-interval. Each window begins #GstCityGuessr:hop samples after the one before. A PTS that runs
- * backwards, a gap of more than two intervals, a new segment and EOS end the window; what no window
- * has covered then makes one more, from #GstCityGuessr:min-samples samples on. #GstCityGuessr:early-results gives
- * answers before the first window is full. A flush discards it. A change of caps ends nothing, nor does the DISCONT
- * flag, which every frame after a dropped one has. Frames without PTS, buffers with the GAP flag and frames played
- * backwards pass through unseen. A video that ends without a single window is a WARNING that says why.
+ * backwards, a gap of more than two intervals, a new segment and EOS end the window; what no window has covered then
+ * makes one more, from #GstCityGuessr:min-samples samples on. #GstCityGuessr:early-results gives answers before the
+ * first window is full. A flush discards it. Other caps end nothing, nor does the DISCONT flag, which each frame after
+ * a dropped one has. Frames without PTS, buffers with the GAP flag and frames played backwards pass through unseen. A
+ * video that ends without a window is a WARNING that says why.
  *
  * ## Live and offline
  *
@@ -59,9 +59,8 @@
  * carries it, so that the same file gives the same answers every time, to the bit: each is computed by itself,
  * whatever else the engine has to do; nor do QOS events go upstream, where late frames would be dropped. A window that
  * the end of a stretch completes rides on no buffer. In both modes EOS and SEGMENT_DONE wait until everything is
- * answered. The element adds nothing to the latency of the pipeline.
- *
- * A window that cannot be computed is a WARNING and a missing message; the pipeline goes on.
+ * answered. The element adds nothing to the latency of the pipeline. A window that cannot be computed is a WARNING and
+ * a missing message; the pipeline goes on.
  *
  * ## Pictures in a GPU's memory
  *

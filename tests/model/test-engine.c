@@ -936,7 +936,7 @@ main (int argc, char **argv)
   shrink_model ();
 #ifdef CG_TEST_CUDA
 #ifdef CG_TEST_MODULE
-  if (!cg_cuda_probe (&error))
+  if (!cg_cuda_probe (0, &error))
     no_device = error->message;
 #else
   cg_fake_emulate ();
