@@ -8,10 +8,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define LEAST_SM 75
 #define LEAST_CUDNN 91900
 #define WORKSPACE_SIZE ((size_t)32 << 20)
+
+/* Looks at an event before the first sleep. Some dozens see a picture through, which takes the device less time than a
+ * sleep; some thousands a single window. */
+#define LOOKS 64
+#define URGENT_LOOKS 4096
+#define SHORTEST_NAP 20 /* microseconds; Linux adds some 50 */
+#define LONGEST_NAP 200
 
 /* ---- errors ---- */
 
@@ -174,6 +182,68 @@ cg_cuda_device_leave (const CgCudaDevice *device)
   void *context = device->context;
 
   driver.pop (&context);
+}
+
+/* ---- waiting ---- */
+
+int64_t cg_cuda_patience = 60000000;
+
+static int64_t
+microseconds (void)
+{
+  struct timespec now;
+
+  clock_gettime (CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* cudaEventSynchronize() has no bound. What replaces it is late by half a sleep on average: with sleeps of a 32nd of what
+ * was waited already that is some 2 % of a batch, for some 30 looks, each of a microsecond or two. */
+static void
+nap (int64_t waited)
+{
+  const int64_t wanted = waited / 32;
+  const struct timespec time = { .tv_nsec = 1000 * (wanted < SHORTEST_NAP  ? SHORTEST_NAP
+                                                    : wanted > LONGEST_NAP ? LONGEST_NAP
+                                                                           : wanted) };
+
+  nanosleep (&time, NULL);
+}
+
+bool
+cg_cuda_device_is_silent (const CgCudaDevice *device)
+{
+  return __atomic_load_n (&device->silent, __ATOMIC_RELAXED);
+}
+
+bool
+cg_cuda_device_wait (CgCudaDevice *device, cudaEvent_t event, bool urgent, const char *what,
+                     CgCudaError *error)
+{
+  const unsigned looks = urgent ? URGENT_LOOKS : LOOKS;
+  const int64_t start = microseconds ();
+  cudaError_t code = cudaErrorNotReady;
+
+  for (unsigned i = 0; !cg_cuda_device_is_silent (device); i += i < looks) {
+    const int64_t waited = i < looks ? 0 : microseconds () - start;
+
+    code = cudaEventQuery (event);
+    if (code != cudaErrorNotReady)
+      break;
+    if (waited > cg_cuda_patience)
+      __atomic_store_n (&device->silent, true, __ATOMIC_RELAXED);
+    else if (i == looks)
+      nap (waited);
+  }
+  if (code == cudaErrorNotReady)
+    return cg_cuda_fail (error, CG_CUDA_LOST,
+                         "The GPU does not answer: CUDA could not %s within %lld s. Look at the "
+                         "system's log for what the NVIDIA driver says, and restart the program or "
+                         "the machine",
+                         what, (long long)(cg_cuda_patience / 1000000));
+  if (code == cudaSuccess)
+    cudaGetLastError (); /* "not ready" is remembered as the thread's last error */
+  return cg_cuda_check (code, what, error);
 }
 
 /* ---- somebody else's memory ---- */
@@ -343,9 +413,11 @@ cg_cuda_device_close (CgCudaDevice *device)
 void
 cg_cuda_device_forget (CgCudaDevice *device)
 {
-  if (device->owns_context)
+  const bool silent = cg_cuda_device_is_silent (device);
+
+  if (device->owns_context && !silent)
     driver.release (device->number);
-  *device = (CgCudaDevice){ 0 };
+  *device = (CgCudaDevice){ .silent = silent };
 }
 
 /* ---- types ---- */

@@ -7,7 +7,7 @@
  *              cudaMemcpyAsync, cudaMemsetAsync, cudaStreamCreateWithFlags, cudaStreamCreateWithPriority,
  *              cudaDeviceGetStreamPriorityRange, cudaStreamDestroy, cudaStreamSynchronize,
  *              cudaStreamWaitEvent, cudaEventCreateWithFlags, cudaEventDestroy, cudaEventRecord, cudaEventQuery,
- *              cudaEventSynchronize, cudaEventElapsedTime, cudaStreamBeginCapture, cudaStreamEndCapture,
+ *              cudaEventElapsedTime, cudaStreamBeginCapture, cudaStreamEndCapture,
  *              cudaGraphInstantiate, cudaGraphDestroy, cudaGraphExecDestroy, cudaGraphLaunch, cudaGetLastError,
  *              cudaGetErrorString
  *   driver     through cudaGetDriverEntryPointByVersion: cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRelease,
@@ -40,7 +40,8 @@
  * @dnn: bound to @stream
  * @dnn_properties: NULL. Tests set it to a DEVICEPROP descriptor, with @dnn NULL, to build plans for a device that
  *   is not there
- * @workspace: of the libraries, for work on @stream; @workspace_size bytes */
+ * @workspace: of the libraries, for work on @stream; @workspace_size bytes
+ * @silent: (atomic) it did not answer within cg_cuda_patience: every call of it may block from now on */
 typedef struct {
   int number, sm, multiprocessors;
   int driver_version; /* as cudaDriverGetVersion() */
@@ -53,6 +54,7 @@ typedef struct {
   cudnnBackendDescriptor_t dnn_properties;
   void *workspace;
   size_t workspace_size;
+  bool silent;
 } CgCudaDevice;
 
 /** cg_cuda_device_probe: whether device @number can be worked on; see CgCudaModule.probe. */
@@ -65,12 +67,27 @@ bool cg_cuda_device_open (CgCudaDevice *device, int number, void *context, CgCud
 /** cg_cuda_device_close: within its context; leaves and gives it back. */
 void cg_cuda_device_close (CgCudaDevice *device);
 
-/** cg_cuda_device_forget: the context is gone and was not entered: gives up what cg_cuda_device_close() would free. */
+/** cg_cuda_device_forget: the context is gone, or the device is silent, and was not entered: gives up what
+ * cg_cuda_device_close() would free. */
 void cg_cuda_device_forget (CgCudaDevice *device);
 
 /** cg_cuda_device_enter: makes the context of @device the calling thread's until cg_cuda_device_leave(). */
 bool cg_cuda_device_enter (const CgCudaDevice *device, CgCudaError *error);
 void cg_cuda_device_leave (const CgCudaDevice *device);
+
+/** cg_cuda_patience: microseconds that a device is waited for; 60 s. Tests have less. */
+extern int64_t cg_cuda_patience;
+
+/** cg_cuda_device_wait: until all is done that @event was recorded behind. LOST, and @device is silent, if that takes
+ * longer than cg_cuda_patience; at once if it is silent already. All waits go through here but those while an engine
+ * opens, which another thread does and nobody else depends on.
+ * @urgent: somebody waits for this alone: the thread looks for some milliseconds before it sleeps.
+ * @what: as in cg_cuda_check(). */
+bool cg_cuda_device_wait (CgCudaDevice *device, cudaEvent_t event, bool urgent, const char *what,
+                          CgCudaError *error);
+
+/** cg_cuda_device_is_silent: whether a wait has found it so. */
+bool cg_cuda_device_is_silent (const CgCudaDevice *device);
 
 /* ---- somebody else's memory ---- */
 

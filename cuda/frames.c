@@ -283,7 +283,7 @@ prepare (CgCudaFrames *frames, CgCudaUploader *uploader, const CgFrame *frame, b
   if (frame->memory == CG_MEMORY_CUDA && !find_planes (frames, job, apart, error))
     return false;
   /* The last picture of this uploader must have left its buffers. */
-  if (!cg_cuda_check (cudaEventSynchronize (uploader->done), "wait for a picture", error) ||
+  if (!cg_cuda_device_wait (frames->device, uploader->done, false, "wait for a picture", error) ||
       !uploader_grow (uploader, job->size, scratch, error))
     return false;
   if (frame->memory == CG_MEMORY_SYSTEM)
@@ -392,8 +392,8 @@ cg_cuda_sample_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFrame *f
          enqueue (frames, uploader, sample, &job, error);
   /* The picture is its owner's again, also after half of the work. */
   if (frame->memory == CG_MEMORY_CUDA)
-    done = cg_cuda_check (cudaEventSynchronize (uploader->done), "read a picture",
-                          done ? error : NULL) &&
+    done = cg_cuda_device_wait (frames->device, uploader->done, true, "read a picture",
+                                done ? error : NULL) &&
            done;
   uploader_give (frames, uploader);
   return done;
@@ -405,14 +405,16 @@ download (CgCudaFrames *frames, CgCudaUploader *uploader, const CgCudaSample *sa
 {
   const size_t bytes = (size_t)frames->image * frames->image * 3;
 
-  if (!cg_cuda_check (cudaEventSynchronize (uploader->done), "wait for a picture", error) ||
+  if (!cg_cuda_device_wait (frames->device, uploader->done, false, "wait for a picture", error) ||
       !uploader_grow (uploader, bytes, 0, error) ||
       (sample->pending && !cg_cuda_check (cudaStreamWaitEvent (uploader->stream, sample->ready, 0),
                                           "wait for a picture", error)) ||
       !cg_cuda_check (cudaMemcpyAsync (uploader->pinned, sample->pixels, bytes,
                                        cudaMemcpyDeviceToHost, uploader->stream),
                       "download a picture", error) ||
-      !cg_cuda_check (cudaStreamSynchronize (uploader->stream), "download a picture", error))
+      !cg_cuda_check (cudaEventRecord (uploader->done, uploader->stream), "download a picture",
+                      error) ||
+      !cg_cuda_device_wait (frames->device, uploader->done, true, "download a picture", error))
     return false;
   memcpy (pixels, uploader->pinned, bytes);
   return true;
@@ -506,7 +508,7 @@ time_one (CgCudaFrames *frames, CgCudaUploader *uploader, CgCudaSample *sample,
     if (!enqueue (frames, uploader, sample, &job, error))
       return false;
   if (!cg_cuda_check (cudaEventRecord (events[1], uploader->stream), "time a picture", error) ||
-      !cg_cuda_check (cudaEventSynchronize (events[1]), "time a picture", error) ||
+      !cg_cuda_device_wait (frames->device, events[1], false, "time a picture", error) ||
       !cg_cuda_check (cudaEventElapsedTime (&milliseconds, events[0], events[1]), "time a picture",
                       error))
     return false;
@@ -524,16 +526,17 @@ cg_cuda_sample_time_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFra
   bool done = true;
 
   for (unsigned i = 0; i < 2 && done; i++)
-    done = cg_cuda_check (cudaEventCreateWithFlags (&events[i], cudaEventBlockingSync),
-                          "make an event", error);
+    done = cg_cuda_check (cudaEventCreateWithFlags (&events[i], cudaEventDefault), "make an event",
+                          error);
   for (unsigned i = 0; i < repeats && done; i++)
     done = check_frame (&pictures[i % sets], error) &&
            time_one (frames, uploader, sample, &pictures[i % sets], apart, row, events,
                      &microseconds[i], error);
   /* The pictures are their owner's again, also after a failure. */
-  cudaStreamSynchronize (uploader->stream);
+  if (!done && !cg_cuda_device_is_silent (frames->device))
+    cudaStreamSynchronize (uploader->stream);
   for (unsigned i = 0; i < 2; i++)
-    if (events[i])
+    if (events[i] && !cg_cuda_device_is_silent (frames->device))
       cudaEventDestroy (events[i]);
   uploader_give (frames, uploader);
   return done;
@@ -542,8 +545,8 @@ cg_cuda_sample_time_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFra
 /* ---- life ---- */
 
 bool
-cg_cuda_frames_open (CgCudaFrames *frames, const CgCudaDevice *device, unsigned image,
-                     unsigned samples, CgCudaError *error)
+cg_cuda_frames_open (CgCudaFrames *frames, CgCudaDevice *device, unsigned image, unsigned samples,
+                     CgCudaError *error)
 {
   int first = 0;
 
@@ -564,12 +567,22 @@ cg_cuda_frames_open (CgCudaFrames *frames, const CgCudaDevice *device, unsigned 
     if (!cg_cuda_check (
             cudaStreamCreateWithPriority (&uploader->stream, cudaStreamNonBlocking, first),
             "make a stream", error) ||
-        !cg_cuda_check (cudaEventCreateWithFlags (&uploader->done,
-                                                  cudaEventBlockingSync | cudaEventDisableTiming),
+        !cg_cuda_check (cudaEventCreateWithFlags (&uploader->done, cudaEventDisableTiming),
                         "make an event", error))
       return false;
   }
   return add_slab (frames, samples, error);
+}
+
+bool
+cg_cuda_frames_settle (CgCudaFrames *frames, CgCudaError *error)
+{
+  bool done = true;
+
+  for (unsigned i = 0; i < CG_CUDA_UPLOADERS && done; i++)
+    done = cg_cuda_device_wait (frames->device, frames->uploaders[i].done, false,
+                                "wait for a picture", error);
+  return done;
 }
 
 void

@@ -1,6 +1,7 @@
 /* Samples: model-size frames on the device, and how pictures become them.
  *
- * Room for samples comes in slabs that are kept until the end. A picture in system memory is copied into pinned
+ * Room for samples comes in slabs that are kept until the end. That and room for larger pictures than any before are
+ * the only calls after opening that may wait for the device longer than cg_cuda_device_wait() does. A picture in system memory is copied into pinned
  * memory, from there to the device, and resized there, all but the first on a stream of an uploader's own. There are
  * some uploaders, so that several threads can put samples at once. Their streams go before the engine's, so that no
  * video waits for a batch to end.
@@ -42,7 +43,7 @@ typedef struct {
 typedef struct _CgCudaSlab CgCudaSlab;
 
 typedef struct {
-  const CgCudaDevice *device;
+  CgCudaDevice *device;
   unsigned image;
   CgCudaUploader uploaders[CG_CUDA_UPLOADERS];
   bool has_lock;
@@ -54,10 +55,13 @@ typedef struct {
 
 /** cg_cuda_frames_open: @frames is zeroed; cg_cuda_frames_close() in any case, within the device's context. Makes room
  * for @samples samples of @image x @image. */
-bool cg_cuda_frames_open (CgCudaFrames *frames, const CgCudaDevice *device, unsigned image,
+bool cg_cuda_frames_open (CgCudaFrames *frames, CgCudaDevice *device, unsigned image,
                           unsigned samples, CgCudaError *error);
 
-/** cg_cuda_frames_close: waits for what is under way. */
+/** cg_cuda_frames_settle: waits for what is under way. */
+bool cg_cuda_frames_settle (CgCudaFrames *frames, CgCudaError *error);
+
+/** cg_cuda_frames_close: the same, without a bound, and frees all. */
 void cg_cuda_frames_close (CgCudaFrames *frames);
 
 /** cg_cuda_frames_forget: see cg_cuda_answers_forget(). */

@@ -236,9 +236,9 @@ allocate (CgCudaNetwork *network, CgCudaError *error)
 }
 
 bool
-cg_cuda_network_open (CgCudaNetwork *network, const CgCudaDevice *device,
-                      const CgCudaWeights *weights, const CgGeometry *geometry, unsigned chunk,
-                      CgCudaTuner *tuner, bool tuned, CgCudaError *error)
+cg_cuda_network_open (CgCudaNetwork *network, CgCudaDevice *device, const CgCudaWeights *weights,
+                      const CgGeometry *geometry, unsigned chunk, CgCudaTuner *tuner, bool tuned,
+                      CgCudaError *error)
 {
   network->device = device;
   network->weights = weights;

@@ -6,7 +6,9 @@
  */
 #include <string.h>
 
+#include "cuda/frames.h"
 #include "fake/engine.h"
+#include "model/engine.h"
 
 static CgFakeModel model; /* the smallest */
 static CgOutputs *expected;
@@ -231,6 +233,90 @@ test_context_gone (void)
   }
 }
 
+/* ---- a device that does not answer ---- */
+
+/* What waits first. */
+typedef enum { RUN, PUT, PUT_ON_DEVICE, GET, CLOSE, FIRSTS } First;
+
+/* A picture in the device's memory. */
+static CgFrame
+device_picture (CgFakeEngine *engine, guint8 *pixels)
+{
+  CgFrame system = cg_frame_of_sample (2, pixels), device;
+  CgCudaError error = { 0 };
+  g_assert_true (engine->module->picture_new (engine->engine, &system, &device, &error));
+  return device;
+}
+
+static gboolean
+call_first (CgFakeEngine *engine, First first, const CgFrame *picture, CgCudaError *error)
+{
+  g_autofree guint8 *pixels = g_malloc ((gsize)3 * model.geometry.image * model.geometry.image);
+
+  switch (first) {
+  case RUN:
+    return cg_fake_engine_run (engine, 1, error);
+  case PUT: /* until one waits */
+    for (guint i = 0; i <= CG_CUDA_UPLOADERS; i++)
+      if (!cg_fake_engine_put (engine, engine->samples[0], 0, 0, error))
+        return FALSE;
+    return TRUE;
+  case PUT_ON_DEVICE:
+    return engine->module->sample_put (engine->engine, engine->samples[0], picture, error);
+  case GET:
+    return engine->module->sample_get (engine->engine, engine->samples[0], pixels, error);
+  default:
+    return FALSE; /* closing waits */
+  }
+}
+
+/* Given a device that does no more work, whoever waits is told after a while; then nothing of the engine calls it any
+ * more, and closing neither waits nor frees what the device could still be writing to. */
+static void
+test_silence (void)
+{
+  const gint64 patience = cg_cuda_patience;
+  guint8 pixels[2 * 2 * 3] = { 0 };
+
+  for (First first = RUN; first < FIRSTS; first++) {
+    CgFakeEngine engine;
+    CgCudaError error = { 0 };
+
+    g_assert_true (cg_fake_engine_open (&engine, &model, &plain, 1, &error));
+    g_assert_true (cg_fake_engine_run (&engine, 1, &error));
+    CgFrame picture = device_picture (&engine, pixels);
+    g_assert_true (cg_fake_engine_put (&engine, engine.samples[0], 0, 0, &error));
+    cg_cuda_patience = 20000;
+    cg_fake_settings.silent = TRUE;
+
+    const gint64 start = g_get_monotonic_time ();
+    g_assert_false (call_first (&engine, first, &picture, &error));
+    if (first != CLOSE) {
+      g_assert_cmpint (g_get_monotonic_time () - start, >=, cg_cuda_patience);
+      g_assert_cmpint (error.status, ==, CG_CUDA_LOST);
+      g_assert_true (g_str_has_prefix (error.message, "The GPU does not answer"));
+      g_free (cg_fake_log (TRUE));
+      for (First again = RUN; again < CLOSE; again++)
+        g_assert_false (call_first (&engine, again, &picture, &error));
+      g_assert_cmpint (error.status, ==, CG_CUDA_LOST);
+      g_assert_null (engine.module->sample_new (engine.engine, &error));
+      engine.module->picture_free (engine.engine, &picture);
+    }
+    cg_cuda_patience = first == CLOSE ? cg_cuda_patience : patience;
+    cg_fake_engine_close (&engine);
+    if (first != CLOSE) { /* descriptions in host memory are freed, and that is all */
+      g_autofree char *log = cg_fake_log (FALSE);
+      g_auto (GStrv) lines = g_strsplit (log, "\n", -1);
+      for (guint i = 0; lines[i] && *lines[i]; i++)
+        if (!g_str_has_prefix (lines[i], "cublasLtMat"))
+          g_error ("a device that does not answer is called: %s", lines[i]);
+    }
+    cg_cuda_patience = patience;
+    cg_fake_contexts_vanish ();
+    cg_fake_expect_clean ();
+  }
+}
+
 /* ---- machines that can't ---- */
 
 static void
@@ -329,6 +415,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/failures/work-lost", test_work_lost);
   g_test_add_func ("/cuda/failures/work-lost-tuning", test_work_lost_tuning);
   g_test_add_func ("/cuda/failures/context-gone", test_context_gone);
+  g_test_add_func ("/cuda/failures/silence", test_silence);
   g_test_add_func ("/cuda/failures/refusals", test_refusals);
   g_test_add_func ("/cuda/failures/memory", test_memory);
   const int result = g_test_run ();

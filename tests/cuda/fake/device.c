@@ -16,7 +16,9 @@ CgFakeSettings cg_fake_settings = { .devices = 1, .capability = 90, .memory = 1u
 GRecMutex cg_fake_lock;
 
 static guint64 n_calls;
-static gboolean lost, vanished;
+#define MAX_DEVICES 4
+
+static gboolean lost[MAX_DEVICES], vanished;
 static const char *fail_name;
 static GString *faults, *calls_log;
 static GPtrArray *traced_calls, *traced_ops;
@@ -34,16 +36,29 @@ strike (const char *name)
 }
 
 void
-cg_fake_lose (const char *name)
+cg_fake_lose (const char *name, gint device)
 {
   strike (name);
-  lost = TRUE;
+  lost[device] = TRUE;
+}
+
+void
+cg_fake_lose_device (gint device)
+{
+  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&cg_fake_lock);
+  cg_fake_lose (__func__, device);
+}
+
+gboolean
+cg_fake_lost_device (gint device)
+{
+  return lost[device];
 }
 
 gboolean
 cg_fake_lost (void)
 {
-  return lost;
+  return lost[cg_fake_device ()];
 }
 
 guint
@@ -54,14 +69,21 @@ cg_fake_enter (const char *name)
     g_ptr_array_add (traced_calls, (gpointer)name);
   n_calls++;
   if (cg_fake_settings.lose_at && n_calls >= cg_fake_settings.lose_at)
-    cg_fake_lose (name);
-  if (lost)
+    cg_fake_lose (name, cg_fake_device ());
+  if (cg_fake_lost ())
     return 2;
-  if (n_calls == cg_fake_settings.fail_at) {
-    strike (name);
-    return 1;
-  }
-  return 0;
+  if (n_calls != cg_fake_settings.fail_at && g_strcmp0 (name, cg_fake_settings.fail_call) != 0)
+    return 0;
+  cg_fake_settings.fail_call = NULL;
+  strike (name);
+  cg_fake_return ((cudaError_t)cg_fake_settings.fail_as);
+  return 1;
+}
+
+cudaError_t
+cg_fake_failure (cudaError_t fitting)
+{
+  return cg_fake_settings.fail_as ? (cudaError_t)cg_fake_settings.fail_as : fitting;
 }
 
 void
@@ -166,7 +188,8 @@ cg_fake_reset (void)
   g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&cg_fake_lock);
   cg_fake_settings = defaults;
   n_calls = 0;
-  lost = vanished = FALSE;
+  memset (lost, 0, sizeof lost);
+  vanished = FALSE;
   fail_name = NULL;
   last_error = cudaSuccess;
   if (faults)
@@ -196,7 +219,7 @@ cg_fake_return (cudaError_t error)
 cudaError_t
 cudaGetLastError (void)
 {
-  const cudaError_t error = lost ? cudaErrorIllegalAddress : last_error;
+  const cudaError_t error = cg_fake_lost () ? cudaErrorIllegalAddress : last_error;
   last_error = cudaSuccess;
   return error;
 }
@@ -204,7 +227,7 @@ cudaGetLastError (void)
 cudaError_t
 cudaPeekAtLastError (void)
 {
-  return lost ? cudaErrorIllegalAddress : last_error;
+  return cg_fake_lost () ? cudaErrorIllegalAddress : last_error;
 }
 
 const char *
@@ -243,7 +266,6 @@ cudaGetErrorString (cudaError_t error)
 
 /* ---- contexts: the primary one of each device, and those of cg_fake_context_new() ---- */
 
-#define MAX_DEVICES 4
 #define MAX_DEPTH 16
 
 struct CUctx_st {
@@ -264,6 +286,12 @@ gint
 cg_fake_device (void)
 {
   return ((CUcontext)cg_fake_context ())->device;
+}
+
+gint
+cg_fake_device_of (gpointer context)
+{
+  return context ? ((CUcontext)context)->device : cg_fake_device ();
 }
 
 gpointer
@@ -470,7 +498,10 @@ cudaGetDeviceProperties (struct cudaDeviceProp *properties, int device)
   if (device < 0 || device >= cg_fake_settings.devices)
     return cg_fake_return (cudaErrorInvalidDevice);
   memset (properties, 0, sizeof *properties);
-  g_snprintf (properties->name, sizeof properties->name, "Fake GPU %d", device);
+  if (cg_fake_settings.name)
+    g_strlcpy (properties->name, cg_fake_settings.name, sizeof properties->name);
+  else
+    g_snprintf (properties->name, sizeof properties->name, "Fake GPU %d", device);
   memset (&properties->uuid, 0x40 + device, sizeof properties->uuid);
   properties->totalGlobalMem = cg_fake_settings.memory;
   properties->major = (int)cg_fake_settings.capability / 10;
@@ -532,7 +563,9 @@ cudaError_t
 cudaDriverGetVersion (int *version)
 {
   CG_FAKE_CALL (cudaErrorUnknown);
-  *version = cg_fake_settings.devices < 0 ? 11040 : 13000;
+  *version = cg_fake_settings.driver        ? cg_fake_settings.driver
+             : cg_fake_settings.devices < 0 ? 11040
+                                            : 13000;
   return cudaSuccess;
 }
 

@@ -374,7 +374,7 @@ gint
 cg_fake_peer_copy (guint64 to, gpointer to_context, guint64 from, gpointer from_context, gsize size,
                    cudaStream_t stream)
 {
-  CG_FAKE_CALL_AS (cudaErrorInvalidValue, cudaErrorIllegalAddress);
+  CG_FAKE_CALL_AS (cg_fake_failure (cudaErrorInvalidValue), cudaErrorIllegalAddress);
   const Copy copy = { .to = (guint8 *)(gsize)to,
                       .from = (const guint8 *)(gsize)from,
                       .to_pitch = size,
