@@ -105,9 +105,14 @@ uploader_take (CgCudaFrames *frames)
 
   pthread_mutex_lock (&frames->lock);
   while (!found) {
-    for (unsigned i = 0; i < CG_CUDA_UPLOADERS && !found; i++)
-      if (!frames->uploaders[i].busy)
-        found = &frames->uploaders[i];
+    for (unsigned i = 0; i < CG_CUDA_UPLOADERS && !found; i++) {
+      const unsigned turn = (frames->next + i) % CG_CUDA_UPLOADERS;
+
+      if (!frames->uploaders[turn].busy) {
+        found = &frames->uploaders[turn];
+        frames->next = turn + 1;
+      }
+    }
     if (!found)
       pthread_cond_wait (&frames->idle, &frames->lock);
   }

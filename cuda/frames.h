@@ -3,7 +3,8 @@
  * Room for samples comes in slabs that are kept until the end. That and room for larger pictures than any before are
  * the only calls after opening that may wait for the device longer than cg_cuda_device_wait() does. A picture in system memory is copied into pinned
  * memory, from there to the device, and resized there, all but the first on a stream of an uploader's own. There are
- * some uploaders, so that several threads can put samples at once. Their streams go before the engine's, so that no
+ * some uploaders, so that several threads can put samples at once; they take turns, so that also a single thread's
+ * pictures follow each other without waiting for the one before. Their streams go before the engine's, so that no
  * video waits for a batch to end.
  *
  * A picture in a GPU's memory is resized where it lies, or, if that is memory of another context, out of a copy on the
@@ -46,8 +47,9 @@ typedef struct {
   CgCudaDevice *device;
   unsigned image;
   CgCudaUploader uploaders[CG_CUDA_UPLOADERS];
+  unsigned next; /* uploader to take, if it is not busy */
   bool has_lock;
-  pthread_mutex_t lock; /* guards `busy`, `slabs` and `free` */
+  pthread_mutex_t lock; /* guards `busy`, `next`, `slabs` and `free` */
   pthread_cond_t idle;  /* an uploader is not busy any more */
   CgCudaSlab *slabs;
   CgCudaSample *free;

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "cuda/frames.h"
 #include "fake/engine.h"
 #include "model/generate.h"
 
@@ -285,6 +286,30 @@ test_samples (void)
   g_assert_true (cg_fake_outputs_equal (&model, engine.outputs[0], first));
   for (guint i = 0; i < G_N_ELEMENTS (many); i++)
     engine.module->sample_free (engine.engine, many[i]);
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+}
+
+/* Given pictures of one size from a single thread, none waits for another, and no call for its own; until all uploaders
+ * are in use. */
+static void
+test_uploaders (void)
+{
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+
+  open_engine (&engine, &model, &plain, 2);
+  run_engine (&engine, 2);
+  for (guint round = 0; round < 2; round++) {
+    const guint64 before = cg_fake_ops ();
+    for (guint i = 0; i < CG_CUDA_UPLOADERS; i++)
+      g_assert_true (cg_fake_engine_put (&engine, engine.samples[i], 0, i, &error));
+    g_assert_cmpuint (cg_fake_ops (), ==, before);
+    g_assert_true (cg_fake_engine_put (&engine, engine.samples[CG_CUDA_UPLOADERS], 1, 0, &error));
+    g_assert_cmpuint (cg_fake_ops (), >, before);
+    run_engine (&engine, 2);
+  }
+  check_outputs ("from uploaders in turn", &model, engine.outputs[0], 0, 8e-4);
   cg_fake_engine_close (&engine);
   cg_fake_expect_clean ();
 }
@@ -588,10 +613,9 @@ count (const char *log, const char *line)
 static void
 test_calls_of_a_run (void)
 {
-  static const char *const allowed[] = { "cudaStreamWaitEvent",  "cudaGraphLaunch",
-                                         "cudaEventRecord",      "cudaEventQuery",
-                                         "cudaEventSynchronize", "push_current",
-                                         "pop_current" };
+  static const char *const allowed[] = { "cudaStreamWaitEvent", "cudaGraphLaunch",
+                                         "cudaEventRecord",     "cudaEventQuery",
+                                         "push_current",        "pop_current" };
   CgFakeEngine engine;
 
   open_engine (&engine, &model, &plain, CG_FAKE_WINDOWS);
@@ -609,8 +633,7 @@ test_calls_of_a_run (void)
           g_error ("a run of %u windows calls %s", n, lines[i]);
       }
       g_assert_cmpuint (count (log, "cudaGraphLaunch"), ==, 1);
-      g_assert_cmpuint (count (log, "cudaEventQuery") > 0, ==, n == 1);
-      g_assert_cmpuint (count (log, "cudaEventSynchronize"), <=, 1);
+      g_assert_cmpuint (count (log, "cudaEventQuery"), >, 0);
     }
   cg_fake_engine_close (&engine);
   cg_fake_expect_clean ();
@@ -834,6 +857,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/engine/without-auxiliary", test_without_auxiliary);
   g_test_add_func ("/cuda/engine/cancel", test_cancel);
   g_test_add_func ("/cuda/engine/samples", test_samples);
+  g_test_add_func ("/cuda/engine/uploaders", test_uploaders);
   g_test_add_func ("/cuda/engine/pictures", test_pictures);
   g_test_add_func ("/cuda/engine/device-pictures", test_device_pictures);
   g_test_add_func ("/cuda/engine/threads", test_threads);
