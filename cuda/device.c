@@ -12,7 +12,6 @@
 
 #define LEAST_SM 75
 #define LEAST_CUDNN 91900
-#define WORKSPACE_SIZE ((size_t)32 << 20)
 
 /* Looks at an event before the first sleep. Some dozens see a picture through, which takes the device less time than a
  * sleep; some thousands a single window. */
@@ -58,6 +57,9 @@ is_sticky (cudaError_t code)
   case cudaErrorExternalDevice:
   case cudaErrorContained:
   case cudaErrorTensorMemoryLeak:
+  case cudaErrorMpsConnectionFailed: /* the server has the context, and is gone or begins anew */
+  case cudaErrorMpsRpcFailure:
+  case cudaErrorMpsServerNotReady:
   case cudaErrorMpsClientTerminated:
   case cudaErrorUnknown:
     return true;
@@ -292,6 +294,23 @@ cg_cuda_device_fetch (const CgCudaDevice *device, void *to, const void *from, vo
 
 /* ---- finding, opening, closing ---- */
 
+const char *cg_cuda_release_file = "/sys/module/nvidia/version";
+
+/* "580.65.06", or nothing, as where the driver is not a module of this system's kernel. */
+static void
+read_release (char *text, size_t size)
+{
+  static const char allowed[] = "0123456789.-_"
+                                "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  FILE *file = fopen (cg_cuda_release_file, "re");
+
+  if (!file || !fgets (text, (int)size, file))
+    *text = '\0';
+  text[strspn (text, allowed)] = '\0';
+  if (file)
+    fclose (file);
+}
+
 static bool
 find (int number, struct cudaDeviceProp *properties, int *version, CgCudaError *error)
 {
@@ -310,18 +329,23 @@ find (int number, struct cudaDeviceProp *properties, int *version, CgCudaError *
                          "needs 13.0. Install driver 580 or later, or use device=cpu",
                          *version / 1000, *version % 1000 / 10);
   if (code == cudaErrorNoDevice || (code == cudaSuccess && count == 0))
-    return cg_cuda_fail (error, CG_CUDA_ABSENT, "There is no NVIDIA GPU on this machine");
+    return cg_cuda_fail (error, CG_CUDA_ABSENT,
+                         "There is no NVIDIA GPU on this machine, or none that this program may "
+                         "use: look at CUDA_VISIBLE_DEVICES and at what nvidia-smi says, or use "
+                         "device=cpu");
   if (!cg_cuda_check (code, "count the GPUs", error))
     return false;
   if (number < 0 || number >= count)
-    return cg_cuda_fail (error, CG_CUDA_ABSENT, "There is no GPU %d: this machine has %d", number,
-                         count);
+    return cg_cuda_fail (error, CG_CUDA_ABSENT,
+                         "There is no GPU %d: this program sees %d, counted from 0. Look at "
+                         "CUDA_VISIBLE_DEVICES, or use device=cpu",
+                         number, count);
   if (!cg_cuda_check (cudaGetDeviceProperties (properties, number), "ask what the GPU is", error))
     return false;
   if (10 * properties->major + properties->minor < LEAST_SM)
     return cg_cuda_fail (error, CG_CUDA_UNSUPPORTED,
                          "The GPU %s is too old: its compute capability is %d.%d, and the CUDA "
-                         "engine needs %d.%d. Use device=cpu",
+                         "engine needs %d.%d. Take another GPU, or use device=cpu",
                          properties->name, properties->major, properties->minor, LEAST_SM / 10,
                          LEAST_SM % 10);
   if (cudnnGetVersion () < LEAST_CUDNN)
@@ -350,7 +374,7 @@ create_handles (CgCudaDevice *device, CgCudaError *error)
          cg_cuda_check_lt (cublasLtCreate (&device->lt), "start", error) &&
          cg_cuda_check_dnn (cudnnCreate (&device->dnn), "start", error) &&
          cg_cuda_check_dnn (cudnnSetStream (device->dnn, device->stream), "take a stream", error) &&
-         cg_cuda_check (cudaMalloc (&device->workspace, WORKSPACE_SIZE), "allocate a workspace",
+         cg_cuda_check (cudaMalloc (&device->workspace, CG_CUDA_WORKSPACE), "allocate a workspace",
                         error);
 }
 
@@ -366,6 +390,7 @@ cg_cuda_device_open (CgCudaDevice *device, int number, void *context, CgCudaErro
   device->multiprocessors = properties.multiProcessorCount;
   snprintf (device->name, sizeof device->name, "%.*s", (int)sizeof device->name - 1,
             properties.name);
+  read_release (device->driver_release, sizeof device->driver_release);
 
   pthread_once (&driver_once, driver_load);
   if (!cg_cuda_check (driver_error, "find the driver's functions", error))
@@ -385,7 +410,7 @@ cg_cuda_device_open (CgCudaDevice *device, int number, void *context, CgCudaErro
     device->context = NULL;
     return false;
   }
-  device->workspace_size = WORKSPACE_SIZE;
+  device->workspace_size = CG_CUDA_WORKSPACE;
   return create_handles (device, error);
 }
 

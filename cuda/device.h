@@ -33,6 +33,10 @@
 #include "kernels.h"
 #include "module.h"
 
+/** CG_CUDA_WORKSPACE: bytes. The libraries' plans of the three networks want up to 38.5 MB (cuDNN 9.24, base, 8 windows, fc2
+ * on compute capability 8.6), and later releases may want more. tests/cuda/test-plans.c looks. */
+#define CG_CUDA_WORKSPACE ((size_t)64 << 20)
+
 /** CgCudaDevice:
  * @sm: 10 * major + minor of the compute capability: 75, 80, ... 120
  * @context: as pushed by cg_cuda_device_enter()
@@ -44,7 +48,8 @@
  * @silent: (atomic) it did not answer within cg_cuda_patience: every call of it may block from now on */
 typedef struct {
   int number, sm, multiprocessors;
-  int driver_version; /* as cudaDriverGetVersion() */
+  int driver_version; /* as cudaDriverGetVersion(): of the interface, the same for many releases */
+  char driver_release[32];
   char name[96];
   void *context;
   bool owns_context;
@@ -56,6 +61,9 @@ typedef struct {
   size_t workspace_size;
   bool silent;
 } CgCudaDevice;
+
+/** cg_cuda_release_file: says the driver's release. Tests have another. */
+extern const char *cg_cuda_release_file;
 
 /** cg_cuda_device_probe: whether device @number can be worked on; see CgCudaModule.probe. */
 bool cg_cuda_device_probe (int number, CgCudaError *error);

@@ -8,6 +8,7 @@
 
 #include "cuda/frames.h"
 #include "fake/engine.h"
+#include "fake/private.h"
 #include "model/engine.h"
 
 static CgFakeModel model; /* the smallest */
@@ -233,6 +234,144 @@ test_context_gone (void)
   }
 }
 
+/* ---- which errors are losses ---- */
+
+static void
+test_losses (void)
+{
+  /* After these the context is of no use, as driver_types.h says of each, or as it is with whoever holds it. */
+  static const cudaError_t losses[] = {
+    cudaErrorDevicesUnavailable,
+    cudaErrorECCUncorrectable,
+    cudaErrorNvlinkUncorrectable,
+    cudaErrorContained,
+    cudaErrorIllegalAddress,
+    cudaErrorLaunchTimeout,
+    cudaErrorContextIsDestroyed,
+    cudaErrorAssert,
+    cudaErrorHardwareStackError,
+    cudaErrorIllegalInstruction,
+    cudaErrorMisalignedAddress,
+    cudaErrorInvalidAddressSpace,
+    cudaErrorInvalidPc,
+    cudaErrorLaunchFailure,
+    cudaErrorTensorMemoryLeak,
+    cudaErrorMpsConnectionFailed,
+    cudaErrorMpsRpcFailure,
+    cudaErrorMpsServerNotReady,
+    cudaErrorMpsClientTerminated,
+    cudaErrorExternalDevice,
+    cudaErrorUnknown,
+  };
+
+  for (int code = 1; code <= 1000; code++) {
+    CgCudaError error = { 0 }, lt = { 0 }, dnn = { 0 };
+    CgCudaStatus status = code == cudaErrorMemoryAllocation ? CG_CUDA_MEMORY : CG_CUDA_COMPUTE;
+
+    for (guint i = 0; i < G_N_ELEMENTS (losses); i++)
+      if ((int)losses[i] == code)
+        status = CG_CUDA_LOST;
+    g_assert_false (cg_cuda_check ((cudaError_t)code, "try", &error));
+    if (error.status != status)
+      g_error ("%d: %u, expected %u", code, error.status, status);
+    g_assert_nonnull (strstr (error.message, "try"));
+    g_assert_true (g_str_has_prefix (error.message, "The GPU is lost") == (status == CG_CUDA_LOST));
+
+    /* A library's own failure is told by what is behind it, if that explains it. */
+    cg_fake_return ((cudaError_t)code);
+    g_assert_false (cg_cuda_check_lt (CUBLAS_STATUS_EXECUTION_FAILED, "try", &lt));
+    g_assert_cmpint (lt.status, ==, status);
+    cg_fake_return ((cudaError_t)code);
+    g_assert_false (cg_cuda_check_dnn (CUDNN_STATUS_EXECUTION_FAILED, "try", &dnn));
+    g_assert_cmpint (dnn.status, ==, status);
+    g_assert_true (g_str_has_prefix (lt.message, "cuBLASLt") == (status == CG_CUDA_COMPUTE));
+    g_assert_true (g_str_has_prefix (dnn.message, "cuDNN") == (status == CG_CUDA_COMPUTE));
+    g_assert_cmpint (cudaGetLastError (), ==, cudaSuccess);
+  }
+  g_assert_true (cg_cuda_check (cudaSuccess, "try", NULL));
+  g_assert_true (cg_cuda_check_lt (CUBLAS_STATUS_SUCCESS, "try", NULL));
+  g_assert_true (cg_cuda_check_dnn (CUDNN_STATUS_SUCCESS, "try", NULL));
+}
+
+/* The next call of @name, if not NULL, fails with @code while a picture of another context is put. */
+static CgCudaStatus
+put_while (CgFakeEngine *engine, const CgFrame *picture, const char *name, cudaError_t code)
+{
+  CgCudaError error = { 0 };
+
+  cg_fake_settings.fail_call = name;
+  cg_fake_settings.fail_as = (int)code;
+  if (!engine->module->sample_put (engine->engine, engine->samples[0], picture, &error))
+    expect_error (&error);
+  g_assert_null (cg_fake_settings.fail_call);
+  cg_fake_settings.fail_as = 0;
+  return error.status;
+}
+
+/* The end of somebody else's context is a picture that can't be read, and nothing worse; that of ours is a loss. */
+static void
+test_foreign_context_gone (void)
+{
+  gpointer theirs = cg_fake_context_new (0);
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+  guint8 *pixels;
+
+  g_assert_true (cg_fake_engine_open (&engine, &model, &plain, 1, &error));
+  cg_fake_context_push (theirs);
+  g_assert_cmpint (cudaMalloc ((void **)&pixels, 12), ==, 0);
+  cg_fake_context_pop ();
+  CgFrame picture = cg_frame_of_sample (2, pixels);
+  picture.memory = CG_MEMORY_CUDA;
+  g_assert_cmpint (put_while (&engine, &picture, NULL, 0), ==, CG_CUDA_OK);
+  g_assert_cmpint (put_while (&engine, &picture, "cg_fake_peer_copy", cudaErrorDeviceUninitialized),
+                   ==, CG_CUDA_INPUT);
+  g_assert_cmpint (put_while (&engine, &picture, "pointer_attribute", 0), ==, CG_CUDA_INPUT);
+  g_assert_true (cg_fake_engine_put (&engine, engine.samples[0], 0, 0, &error));
+  g_assert_true (cg_fake_engine_run (&engine, 1, &error));
+  expect_answers (&engine);
+  g_assert_cmpint (put_while (&engine, &picture, "cg_fake_peer_copy", cudaErrorContextIsDestroyed),
+                   ==, CG_CUDA_LOST);
+  g_assert_false (cg_fake_engine_run (&engine, 1, &error));
+  g_assert_cmpint (error.status, ==, CG_CUDA_LOST);
+  cg_fake_engine_close (&engine);
+  cg_fake_context_push (theirs);
+  cudaFree (pixels);
+  cg_fake_context_pop ();
+  cg_fake_context_free (theirs);
+  cg_fake_expect_clean ();
+}
+
+/* Given engines on two devices, when one of these is lost, then the other engine computes on. */
+static void
+test_other_device (void)
+{
+  CgFakeEngine engines[2];
+  CgCudaError error = { 0 };
+
+  cg_fake_settings.devices = 2;
+  for (guint i = 0; i < 2; i++) {
+    CgCudaOptions options = plain;
+    options.device = (int)i;
+    g_assert_true (cg_fake_engine_open (&engines[i], &model, &options, 1, &error));
+    g_assert_true (cg_fake_engine_run (&engines[i], 1, &error));
+    g_assert_true (cg_fake_engine_put (&engines[i], engines[i].samples[0], 0, 0, &error));
+  }
+  cg_fake_lose_device (0);
+  g_assert_false (cg_fake_engine_run (&engines[0], 1, &error));
+  g_assert_cmpint (error.status, ==, CG_CUDA_LOST);
+  for (guint round = 0; round < 2; round++) {
+    if (!cg_fake_engine_put (&engines[1], engines[1].samples[0], 0, 0, &error) ||
+        !cg_fake_engine_run (&engines[1], 1, &error))
+      g_error ("%s", error.message);
+    expect_answers (&engines[1]);
+    if (round == 0) /* also when the lost one is closed */
+      cg_fake_engine_close (&engines[0]);
+  }
+  cg_fake_engine_close (&engines[1]);
+  cg_fake_expect_clean ();
+}
+
 /* ---- a device that does not answer ---- */
 
 /* What waits first. */
@@ -329,10 +468,12 @@ expect_refusal (CgCudaStatus status, const char *part)
   g_test_message ("%s", error.message);
   g_assert_cmpint (error.status, ==, status);
   g_assert_nonnull (strstr (error.message, part));
-  error = (CgCudaError){ 0 };
+  g_assert_nonnull (strstr (error.message, "or use device=cpu"));
   if (status != CG_CUDA_MEMORY) {
-    g_assert_false (cg_cuda_module ()->probe (0, &error));
-    g_assert_cmpint (error.status, ==, status);
+    CgCudaError probed = { 0 };
+    g_assert_false (cg_cuda_module ()->probe (0, &probed));
+    g_assert_cmpint (probed.status, ==, status);
+    g_assert_cmpstr (probed.message, ==, error.message);
   }
   cg_fake_expect_clean ();
 }
@@ -340,15 +481,26 @@ expect_refusal (CgCudaStatus status, const char *part)
 static void
 test_refusals (void)
 {
+  cg_fake_settings.driver = -1;
+  expect_refusal (CG_CUDA_ABSENT, "no NVIDIA driver on this machine: install one (580 or later)");
   cg_fake_settings.devices = 0;
-  expect_refusal (CG_CUDA_ABSENT, "no NVIDIA GPU");
+  expect_refusal (CG_CUDA_ABSENT, "no NVIDIA GPU on this machine");
   cg_fake_settings.devices = -1;
-  expect_refusal (CG_CUDA_UNSUPPORTED, "driver is too old");
+  expect_refusal (CG_CUDA_UNSUPPORTED, "The NVIDIA driver is too old: it knows CUDA 11.4, and the "
+                                       "CUDA engine needs 13.0. Install driver 580 or later");
   cg_fake_settings.capability = 70;
-  expect_refusal (CG_CUDA_UNSUPPORTED, "Fake GPU 0");
-  cg_fake_settings.memory = 40 << 20;
+  expect_refusal (CG_CUDA_UNSUPPORTED, "The GPU Fake GPU 0 is too old: its compute capability is "
+                                       "7.0, and the CUDA engine needs 7.5");
+  cg_fake_settings.dnn = 91801;
+  expect_refusal (CG_CUDA_UNSUPPORTED, "libcudnn.so.9 is too old: it is 9.18.1, and the CUDA "
+                                       "engine needs 9.19. Install a later cuDNN");
+  cg_fake_settings.fail_call = "primary_retain";
+  expect_refusal (CG_CUDA_MEMORY, "The GPU Fake GPU 0 gives no context");
   cg_fake_settings.memory = 1 << 20;
-  expect_refusal (CG_CUDA_MEMORY, "too little memory");
+  expect_refusal (CG_CUDA_MEMORY, "The GPU has too little memory free: CUDA could not allocate a "
+                                  "workspace. Close other programs");
+  cg_fake_settings.memory = CG_CUDA_WORKSPACE + (64 << 10);
+  expect_refusal (CG_CUDA_MEMORY, "The GPU has too little memory free for ");
 
   CgCudaError error = { 0 };
   CgCudaOptions second = plain;
@@ -356,6 +508,10 @@ test_refusals (void)
   second.device = 1;
   g_assert_false (cg_fake_engine_open (&engine, &model, &second, 1, &error));
   g_assert_cmpint (error.status, ==, CG_CUDA_ABSENT);
+  g_assert_nonnull (strstr (error.message, "There is no GPU 1: this program sees 1"));
+  g_assert_nonnull (strstr (error.message, "or use device=cpu"));
+  g_assert_true (cg_cuda_module ()->probe (0, &error));
+  cg_fake_settings.dnn = 91900; /* the oldest that will do */
   g_assert_true (cg_cuda_module ()->probe (0, &error));
   cg_fake_expect_clean ();
 }
@@ -368,7 +524,8 @@ test_memory (void)
   guint opened = 0, refused = 0;
 
   large.chunk = 32;
-  for (gsize memory = 34 << 20; memory > 31 << 20; memory -= 256 << 10) {
+  for (gsize memory = CG_CUDA_WORKSPACE + (2 << 20); memory > CG_CUDA_WORKSPACE - (1 << 20);
+       memory -= 256 << 10) {
     CgFakeEngine engine;
     CgCudaError error = { 0 };
 
@@ -415,6 +572,9 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/failures/work-lost", test_work_lost);
   g_test_add_func ("/cuda/failures/work-lost-tuning", test_work_lost_tuning);
   g_test_add_func ("/cuda/failures/context-gone", test_context_gone);
+  g_test_add_func ("/cuda/failures/losses", test_losses);
+  g_test_add_func ("/cuda/failures/foreign-context-gone", test_foreign_context_gone);
+  g_test_add_func ("/cuda/failures/other-device", test_other_device);
   g_test_add_func ("/cuda/failures/silence", test_silence);
   g_test_add_func ("/cuda/failures/refusals", test_refusals);
   g_test_add_func ("/cuda/failures/memory", test_memory);

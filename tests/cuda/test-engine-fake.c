@@ -9,9 +9,12 @@
 #include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "cuda/frames.h"
 #include "fake/engine.h"
+#include "model/engine.h"
 #include "model/generate.h"
 
 static CgFakeModel model; /* heads of 24, for all tests but parity */
@@ -166,6 +169,41 @@ test_batches (void)
     for (guint w = 0; w < n; w++)
       g_assert_true (cg_fake_outputs_equal (&model, engine.outputs[w], alone[w]));
   }
+  for (guint w = 0; w < CG_FAKE_WINDOWS; w++)
+    g_free (alone[w]);
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+}
+
+/* More windows than have samples of their own, up to as many as there may be. */
+static void
+test_largest (void)
+{
+  const guint frames = model.geometry.frames;
+  CgOutputs *outputs[CG_CUDA_MAX_BATCH], *alone[CG_FAKE_WINDOWS];
+  CgCudaSample *samples[CG_CUDA_MAX_BATCH * CG_MAX_FRAMES];
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+
+  open_engine (&engine, &model, &plain, CG_FAKE_WINDOWS);
+  run_engine (&engine, CG_FAKE_WINDOWS);
+  for (guint w = 0; w < CG_FAKE_WINDOWS; w++)
+    alone[w] = cg_fake_outputs_copy (&model, engine.outputs[w]);
+  for (guint w = 0; w < CG_CUDA_MAX_BATCH; w++) {
+    outputs[w] = cg_outputs_new (&model.geometry, TRUE);
+    memcpy (samples + (gsize)w * frames, engine.samples + (gsize)(w % CG_FAKE_WINDOWS) * frames,
+            frames * sizeof *samples);
+  }
+
+  /* The first that is padded to 32, and 32. */
+  for (guint n = 17; n <= CG_CUDA_MAX_BATCH; n += 15) {
+    if (!engine.module->run (engine.engine, samples, n, outputs, NULL, &error))
+      g_error ("%s", error.message);
+    for (guint w = 0; w < n; w++)
+      g_assert_true (cg_fake_outputs_equal (&model, outputs[w], alone[w % CG_FAKE_WINDOWS]));
+  }
+  for (guint w = 0; w < CG_CUDA_MAX_BATCH; w++)
+    g_free (outputs[w]);
   for (guint w = 0; w < CG_FAKE_WINDOWS; w++)
     g_free (alone[w]);
   cg_fake_engine_close (&engine);
@@ -802,6 +840,201 @@ test_cache (void)
   g_rmdir (folder);
 }
 
+/* ---- what the choices depend on ---- */
+
+static uid_t other_user; /* 0: who we are */
+
+/* Instead of libc's. */
+uid_t
+geteuid (void)
+{
+  return other_user ? other_user : (uid_t)syscall (SYS_geteuid);
+}
+
+/* How much work it is to open an engine with the choices in @file. */
+static guint64
+work_to_open (const CgFakeModel *of, const char *file)
+{
+  const CgCudaOptions options = { .cache = file, .precision = CG_CUDA_PRECISION_BF16, .chunk = 1 };
+  const guint64 before = cg_fake_ops ();
+  CgFakeEngine engine;
+
+  open_engine (&engine, of, &options, 1);
+  const guint64 work = cg_fake_ops () - before;
+  cg_fake_engine_close (&engine);
+  return work;
+}
+
+/* One thing that the choices depend on becomes another. */
+static void
+change (guint what, const char *release)
+{
+  switch (what) {
+  case 0:
+    cg_fake_settings.name = "Another GPU";
+    break;
+  case 1:
+    cg_fake_settings.processors = 66;
+    break;
+  case 2:
+    cg_fake_settings.capability = 100;
+    break;
+  case 3:
+    cg_fake_settings.driver = 13010;
+    break;
+  case 4:
+    cg_fake_settings.lt = 130300;
+    break;
+  case 5:
+    cg_fake_settings.dnn = 91900;
+    break;
+  default:
+    cg_cuda_release_file = release;
+  }
+}
+
+static void
+test_cache_key (void)
+{
+  g_autofree char *folder = g_dir_make_tmp ("cityguessr-test-XXXXXX", NULL);
+  g_autofree char *file = g_build_filename (folder, "tuning", NULL);
+  g_autofree char *release = g_build_filename (folder, "version", NULL);
+  const char *usual = cg_cuda_release_file;
+
+  cg_cuda_release_file = "/nowhere";
+  g_assert_true (g_file_set_contents (release, "580.65.06\tRelease Build\n", -1, NULL));
+
+  /* Given choices that were made, and are remembered, */
+  const guint64 tuned = work_to_open (&model, file), recalled = work_to_open (&model, file);
+  g_assert_cmpuint (recalled, <, tuned / 2);
+
+  /* when a GPU, a driver or a library is another, then they are made anew, and remembered as well. */
+  for (guint what = 0; what < 7; what++) {
+    change (what, release);
+    g_assert_cmpuint (work_to_open (&model, file), >, tuned / 2);
+    g_assert_cmpuint (work_to_open (&model, file), <, tuned / 2);
+    cg_fake_expect_clean ();
+    cg_cuda_release_file = "/nowhere";
+    g_assert_cmpuint (work_to_open (&model, file), ==, recalled);
+  }
+  g_autofree char *text = NULL;
+  g_assert_true (g_file_get_contents (file, &text, NULL, NULL));
+  g_assert_nonnull (strstr (text, " driver13000-580.65.06 cublaslt"));
+
+  /* Of another user's file nothing is believed. */
+  other_user = geteuid () + 1;
+  g_assert_cmpuint (work_to_open (&model, file), >, tuned / 2);
+  other_user = 0;
+  cg_fake_expect_clean ();
+  cg_cuda_release_file = usual;
+  g_unlink (release);
+  g_unlink (file);
+  g_rmdir (folder);
+}
+
+/* ---- while a graph is captured ---- */
+
+static gpointer (*meanwhile) (gpointer data);
+static gpointer meanwhile_data;
+
+/* In another thread, as elements are. */
+static void
+run_meanwhile (void)
+{
+  cg_fake_settings.captured = NULL;
+  g_thread_join (g_thread_new ("meanwhile", meanwhile, meanwhile_data));
+  cg_fake_settings.captured = run_meanwhile;
+}
+
+typedef struct {
+  const CgFakeModel *of;
+  const char *file;
+  guint opened;
+} Other;
+
+static gpointer
+open_other (gpointer data)
+{
+  Other *other = data;
+
+  if (other->opened++ == 0)
+    work_to_open (other->of, other->file);
+  return NULL;
+}
+
+/* Given two engines that tune at once, each with other shapes, the choices of both are remembered. */
+static void
+test_cache_shared (void)
+{
+  g_autofree char *folder = g_dir_make_tmp ("cityguessr-test-XXXXXX", NULL);
+  g_autofree char *file = g_build_filename (folder, "tuning", NULL);
+  CgFakeModel small = { 0 };
+  Other other = { &small, file, 0 };
+
+  cg_fake_model_new (&small, 2, 24, 2, 2);
+  meanwhile = open_other;
+  meanwhile_data = &other;
+  cg_fake_settings.captured = run_meanwhile;
+  const guint64 both = work_to_open (&model, file);
+  cg_fake_settings.captured = NULL;
+  g_assert_cmpuint (other.opened, >, 1);
+  g_assert_cmpuint (work_to_open (&model, file) + work_to_open (&small, file), <, both / 2);
+  cg_fake_model_clear (&small);
+  cg_fake_expect_clean ();
+  g_unlink (file);
+  g_rmdir (folder);
+}
+
+typedef struct {
+  CgFakeEngine *engine;
+  guint puts;
+} Grower;
+
+/* A picture larger than all before, which takes more memory. */
+static gpointer
+put_larger (gpointer data)
+{
+  Grower *grower = data;
+  const guint side = 64 + 8 * grower->puts++;
+  g_autofree guint8 *pixels = g_malloc0 ((gsize)3 * side * side);
+  const CgFrame frame = cg_frame_of_sample (side, pixels);
+  CgCudaError error = { 0 };
+
+  if (!grower->engine->module->sample_put (grower->engine->engine, grower->engine->samples[0],
+                                           &frame, &error))
+    g_error ("%s", error.message);
+  return NULL;
+}
+
+/* While an engine captures its graphs, another one takes more and more memory, and neither sees anything of it. */
+static void
+test_capture_alone (void)
+{
+  const CgCudaOptions tuned = { .precision = CG_CUDA_PRECISION_BF16, .chunk = 1 };
+  CgFakeEngine first, second;
+  Grower grower = { &first, 0 };
+
+  open_engine (&first, &model, &plain, 1);
+  meanwhile = put_larger;
+  meanwhile_data = &grower;
+  cg_fake_settings.captured = run_meanwhile;
+  open_engine (&second, &model, &tuned, 1);
+  cg_fake_settings.captured = NULL;
+  /* Each graph was captured once: none was disturbed. */
+  g_test_message ("%u captures", grower.puts);
+  const guint captures = grower.puts;
+  cg_fake_engine_close (&second);
+  g_free (cg_fake_log (TRUE));
+  open_engine (&second, &model, &tuned, 1);
+  g_autofree char *log = cg_fake_log (FALSE);
+  g_assert_cmpuint (count (log, "cudaStreamBeginCapture"), ==, captures);
+  run_engine (&second, 1);
+  check_outputs ("captured alone", &model, second.outputs[0], 0, 6e-3);
+  cg_fake_engine_close (&second);
+  cg_fake_engine_close (&first);
+  cg_fake_expect_clean ();
+}
+
 /* Given a library that cannot load its code while a graph is captured, the work runs once before, and nobody takes the
  * refusal for want of memory. */
 static void
@@ -853,6 +1086,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/engine/parity/64", test_parity_64);
   g_test_add_func ("/cuda/engine/parity/12", test_parity_12);
   g_test_add_func ("/cuda/engine/batches", test_batches);
+  g_test_add_func ("/cuda/engine/largest", test_largest);
   g_test_add_func ("/cuda/engine/counts", test_counts);
   g_test_add_func ("/cuda/engine/without-auxiliary", test_without_auxiliary);
   g_test_add_func ("/cuda/engine/cancel", test_cancel);
@@ -868,6 +1102,9 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/engine/two-engines", test_two_engines);
   g_test_add_func ("/cuda/engine/overflow", test_overflow);
   g_test_add_func ("/cuda/engine/cache", test_cache);
+  g_test_add_func ("/cuda/engine/cache/key", test_cache_key);
+  g_test_add_func ("/cuda/engine/cache/shared", test_cache_shared);
+  g_test_add_func ("/cuda/engine/capture-alone", test_capture_alone);
   g_test_add_func ("/cuda/engine/lazy-library", test_lazy_library);
   g_test_add_func ("/cuda/engine/time", test_time);
   const int result = g_test_run ();

@@ -10,9 +10,14 @@
 
 #include <cuda.h>
 
-static const CgFakeSettings defaults = { .devices = 1, .capability = 90, .memory = 1u << 30 };
+#define DEFAULTS                                                          \
+  {                                                                       \
+    .devices = 1, .capability = 90, .memory = 1u << 30, .processors = 132 \
+  }
 
-CgFakeSettings cg_fake_settings = { .devices = 1, .capability = 90, .memory = 1u << 30 };
+static const CgFakeSettings defaults = DEFAULTS;
+
+CgFakeSettings cg_fake_settings = DEFAULTS;
 GRecMutex cg_fake_lock;
 
 static guint64 n_calls;
@@ -349,6 +354,18 @@ pop_current (CUcontext *context)
   return CUDA_SUCCESS;
 }
 
+void
+cg_fake_context_push (gpointer context)
+{
+  g_assert (push_current (context) == CUDA_SUCCESS);
+}
+
+void
+cg_fake_context_pop (void)
+{
+  pop_current (NULL);
+}
+
 static CUresult
 get_current (CUcontext *context)
 {
@@ -506,7 +523,7 @@ cudaGetDeviceProperties (struct cudaDeviceProp *properties, int device)
   properties->totalGlobalMem = cg_fake_settings.memory;
   properties->major = (int)cg_fake_settings.capability / 10;
   properties->minor = (int)cg_fake_settings.capability % 10;
-  properties->multiProcessorCount = 132;
+  properties->multiProcessorCount = cg_fake_settings.processors;
   properties->warpSize = 32;
   properties->maxThreadsPerBlock = 1024;
   properties->maxThreadsPerMultiProcessor = 2048;
@@ -531,7 +548,7 @@ cudaDeviceGetAttribute (int *value, enum cudaDeviceAttr attribute, int device)
     *value = (int)cg_fake_settings.capability % 10;
     return cudaSuccess;
   case cudaDevAttrMultiProcessorCount:
-    *value = 132;
+    *value = cg_fake_settings.processors;
     return cudaSuccess;
   case cudaDevAttrMaxSharedMemoryPerBlock:
     *value = 48 << 10;
@@ -563,7 +580,7 @@ cudaError_t
 cudaDriverGetVersion (int *version)
 {
   CG_FAKE_CALL (cudaErrorUnknown);
-  *version = cg_fake_settings.driver        ? cg_fake_settings.driver
+  *version = cg_fake_settings.driver        ? MAX (cg_fake_settings.driver, 0)
              : cg_fake_settings.devices < 0 ? 11040
                                             : 13000;
   return cudaSuccess;

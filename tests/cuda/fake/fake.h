@@ -24,7 +24,9 @@ G_BEGIN_DECLS
  * @capability: 10 * major + minor, as in sm_90
  * @memory: bytes that can be allocated on a device in all
  * @name: of every device; NULL: "Fake GPU 0" and so on
- * @driver, @lt, @dnn: versions that are told of the driver, cuBLASLt and cuDNN; 0: what fits
+ * @processors: multiprocessors of every device
+ * @driver, @lt, @dnn: versions that are told of the driver, cuBLASLt and cuDNN; 0: what fits. @driver negative: there is
+ *   none
  * @fail_at: the n-th call that can fail (from 1) does, with the status that fits it; 0: none
  * @fail_call: the next call of this name fails; it then becomes NULL
  * @fail_as: what fails does so with this cudaError_t; a library's call with what fits, and this behind it; 0: what fits
@@ -43,7 +45,7 @@ typedef struct {
   guint capability;
   gsize memory;
   const char *name;
-  int driver;
+  int processors, driver;
   gsize lt, dnn;
   guint64 fail_at, lose_at, lose_op_at;
   const char *fail_call;
@@ -93,6 +95,9 @@ gsize cg_fake_poison_changed (void);
  * cudaGetDriverEntryPointByVersion() finds: cuCtxPushCurrent, cuCtxPopCurrent, cuCtxGetCurrent ... */
 gpointer cg_fake_context_new (gint device);
 void cg_fake_context_free (gpointer context);
+/** cg_fake_context_push, cg_fake_context_pop: as the driver's functions. */
+void cg_fake_context_push (gpointer context);
+void cg_fake_context_pop (void);
 
 /** cg_fake_disown: the allocation that @pointer begins belongs to no context any more, as pooled and virtual memory does
  * not. */
