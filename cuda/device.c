@@ -139,6 +139,8 @@ static struct {
   int (*attribute) (void *value, int attribute, uintptr_t pointer);
   int (*copy) (uintptr_t to, void *to_context, uintptr_t from, void *from_context, size_t bytes,
                cudaStream_t stream);
+  int (*create) (void **context, unsigned flags, int device);
+  int (*destroy) (void *context);
 } driver;
 static pthread_once_t driver_once = PTHREAD_ONCE_INIT;
 static cudaError_t driver_error;
@@ -149,21 +151,24 @@ driver_load (void)
   const struct {
     const char *name;
     void *slot;
+    unsigned version;
   } functions[] = {
-    { "cuDevicePrimaryCtxRetain", &driver.retain },
-    { "cuDevicePrimaryCtxRelease", &driver.release },
-    { "cuCtxPushCurrent", &driver.push },
-    { "cuCtxPopCurrent", &driver.pop },
-    { "cuPointerGetAttribute", &driver.attribute },
-    { "cuMemcpyPeerAsync", &driver.copy },
+    { "cuDevicePrimaryCtxRetain", &driver.retain, 12000 },
+    { "cuDevicePrimaryCtxRelease", &driver.release, 12000 },
+    { "cuCtxPushCurrent", &driver.push, 12000 },
+    { "cuCtxPopCurrent", &driver.pop, 12000 },
+    { "cuPointerGetAttribute", &driver.attribute, 12000 },
+    { "cuMemcpyPeerAsync", &driver.copy, 12000 },
+    { "cuCtxCreate", &driver.create, 11000 }, /* with more parameters from 11.4 on */
+    { "cuCtxDestroy", &driver.destroy, 12000 },
   };
 
   for (size_t i = 0; i < sizeof functions / sizeof *functions && driver_error == cudaSuccess; i++) {
     void *function = NULL;
     enum cudaDriverEntryPointQueryResult found;
 
-    driver_error = cudaGetDriverEntryPointByVersion (functions[i].name, &function, 12000,
-                                                     cudaEnableDefault, &found);
+    driver_error = cudaGetDriverEntryPointByVersion (
+        functions[i].name, &function, functions[i].version, cudaEnableDefault, &found);
     if (driver_error == cudaSuccess && !function)
       driver_error = cudaErrorSymbolNotFound;
     memcpy (functions[i].slot, &function, sizeof function);
@@ -184,6 +189,25 @@ cg_cuda_device_leave (const CgCudaDevice *device)
   void *context = device->context;
 
   driver.pop (&context);
+}
+
+bool
+cg_cuda_context_new (const CgCudaDevice *device, void **context, CgCudaError *error)
+{
+  void *current;
+
+  /* The driver's errors have the runtime's numbers. */
+  if (!cg_cuda_check ((cudaError_t)driver.create (context, 0, device->number), "make a context",
+                      error))
+    return false;
+  driver.pop (&current);
+  return true;
+}
+
+void
+cg_cuda_context_free (void *context)
+{
+  driver.destroy (context);
 }
 
 /* ---- waiting ---- */

@@ -11,7 +11,8 @@
  *              cudaGraphInstantiate, cudaGraphDestroy, cudaGraphExecDestroy, cudaGraphLaunch, cudaGetLastError,
  *              cudaGetErrorString
  *   driver     through cudaGetDriverEntryPointByVersion: cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRelease,
- *              cuCtxPushCurrent, cuCtxPopCurrent, cuPointerGetAttribute, cuMemcpyPeerAsync
+ *              cuCtxPushCurrent, cuCtxPopCurrent, cuPointerGetAttribute, cuMemcpyPeerAsync;
+ *              for benchmarks cuCtxCreate, cuCtxDestroy
  *   cuBLASLt   cublasLtCreate, cublasLtDestroy, cublasLtGetVersion, cublasLtGetStatusString,
  *              cublasLtMatmulDescCreate, -Destroy, -SetAttribute, cublasLtMatrixLayoutCreate, -Destroy, -SetAttribute,
  *              cublasLtMatmulPreferenceCreate, -Destroy, -SetAttribute, cublasLtMatmulAlgoGetHeuristic,
@@ -109,6 +110,11 @@ bool cg_cuda_device_find (const CgCudaDevice *device, const void *pointer, void 
  * the devices can. */
 bool cg_cuda_device_fetch (const CgCudaDevice *device, void *to, const void *from, void *context,
                            size_t bytes, cudaStream_t stream, CgCudaError *error);
+
+/** cg_cuda_context_new, cg_cuda_context_free: another context of @device's GPU, current for nobody. With it goes what was
+ * made in it. */
+bool cg_cuda_context_new (const CgCudaDevice *device, void **context, CgCudaError *error);
+void cg_cuda_context_free (void *context);
 
 /* ---- errors ---- */
 

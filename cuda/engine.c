@@ -343,10 +343,11 @@ time_it (CgCudaEngine *engine, CgCudaSample *const *samples, unsigned sets, unsi
 }
 
 static bool
-picture_new (CgCudaEngine *engine, const CgFrame *frame, CgFrame *copy, CgCudaError *error)
+picture_new (CgCudaEngine *engine, const CgFrame *frame, bool apart, CgFrame *copy,
+             CgCudaError *error)
 {
   return enter (engine, error) &&
-         leave (engine, cg_cuda_frame_copy (&engine->device, frame, copy, error), error);
+         leave (engine, cg_cuda_frame_copy (&engine->device, frame, apart, copy, error), error);
 }
 
 static void
@@ -356,18 +357,18 @@ picture_free (CgCudaEngine *engine, CgFrame *copy)
 
   if (cg_cuda_device_is_silent (&engine->device) || !cg_cuda_device_enter (&engine->device, &error))
     return; /* it went with the context */
-  cg_cuda_frame_copy_free (copy);
+  cg_cuda_frame_copy_free (&engine->device, copy);
   cg_cuda_device_leave (&engine->device);
 }
 
 static bool
 time_put (CgCudaEngine *engine, CgCudaSample *sample, const CgFrame *pictures, unsigned sets,
-          bool apart, unsigned row, unsigned repeats, float *microseconds, CgCudaError *error)
+          unsigned row, unsigned repeats, float *microseconds, CgCudaError *error)
 {
   return enter (engine, error) &&
          leave (engine,
-                cg_cuda_sample_time_put (&engine->frames, sample, pictures, sets, apart, row,
-                                         repeats, microseconds, error),
+                cg_cuda_sample_time_put (&engine->frames, sample, pictures, sets, row, repeats,
+                                         microseconds, error),
                 error);
 }
 

@@ -235,9 +235,8 @@ typedef struct {
   size_t size;
 } Job;
 
-/* @apart: as if the planes lay in another context. */
 static bool
-find_planes (const CgCudaFrames *frames, Job *job, bool apart, CgCudaError *error)
+find_planes (const CgCudaFrames *frames, Job *job, CgCudaError *error)
 {
   const uint8_t *low;
 
@@ -246,8 +245,6 @@ find_planes (const CgCudaFrames *frames, Job *job, bool apart, CgCudaError *erro
     if (rows (job->frame, p) > 0) {
       if (!cg_cuda_device_find (frames->device, job->frame->plane[p], &job->context[p], error))
         return false;
-      if (apart && !job->context[p])
-        job->context[p] = frames->device->context;
       if (job->context[p])
         job->size += aligned (span (job->frame, p, &low));
     }
@@ -279,13 +276,13 @@ fetch (const CgCudaFrames *frames, const CgCudaUploader *uploader, Job *job, CgC
 
 /* Up to the point where only the device is needed. */
 static bool
-prepare (CgCudaFrames *frames, CgCudaUploader *uploader, const CgFrame *frame, bool apart, Job *job,
+prepare (CgCudaFrames *frames, CgCudaUploader *uploader, const CgFrame *frame, Job *job,
          CgCudaError *error)
 {
   const size_t scratch = cg_cuda_preprocess_scratch (frame->width, frame->height, frames->image);
 
   *job = (Job){ .frame = frame, .picture = picture_of (frame), .size = staged_bytes (frame) };
-  if (frame->memory == CG_MEMORY_CUDA && !find_planes (frames, job, apart, error))
+  if (frame->memory == CG_MEMORY_CUDA && !find_planes (frames, job, error))
     return false;
   /* The last picture of this uploader must have left its buffers. */
   if (!cg_cuda_device_wait (frames->device, uploader->done, false, "wait for a picture", error) ||
@@ -393,7 +390,7 @@ cg_cuda_sample_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFrame *f
   if (!check_frame (frame, error))
     return false;
   uploader = uploader_take (frames);
-  done = prepare (frames, uploader, frame, false, &job, error) &&
+  done = prepare (frames, uploader, frame, &job, error) &&
          enqueue (frames, uploader, sample, &job, error);
   /* The picture is its owner's again, also after half of the work. */
   if (frame->memory == CG_MEMORY_CUDA)
@@ -449,17 +446,15 @@ cg_cuda_sample_fill (CgCudaFrames *frames, CgCudaSample *sample, const uint8_t *
 
 /* ---- for benchmarks ---- */
 
-bool
-cg_cuda_frame_copy (const CgCudaDevice *device, const CgFrame *frame, CgFrame *copy,
-                    CgCudaError *error)
+/* In the context that is current, of which @stream is. */
+static bool
+copy_planes (cudaStream_t stream, const CgFrame *frame, CgFrame *copy, CgCudaError *error)
 {
   const uint8_t *low;
   size_t size = 0, at = 0;
   uint8_t *room;
   bool done;
 
-  if (!check_frame (frame, error))
-    return false;
   for (unsigned p = 0; p < 3; p++)
     size += aligned (span (frame, p, &low));
   if (!cg_cuda_check (cudaMalloc ((void **)&room, size), "make room for a picture", error))
@@ -473,40 +468,76 @@ cg_cuda_frame_copy (const CgCudaDevice *device, const CgFrame *frame, CgFrame *c
     if (bytes == 0)
       continue;
     copy->plane[p] = room + at + (frame->plane[p] - low);
-    done = cg_cuda_check (
-        cudaMemcpyAsync (room + at, low, bytes, cudaMemcpyHostToDevice, device->stream),
-        "upload a picture", error);
+    done = cg_cuda_check (cudaMemcpyAsync (room + at, low, bytes, cudaMemcpyHostToDevice, stream),
+                          "upload a picture", error);
     at += aligned (bytes);
   }
   /* Once more behind half of the work. */
-  done = cg_cuda_check (cudaStreamSynchronize (device->stream), "upload a picture",
-                        done ? error : NULL) &&
+  done = cg_cuda_check (cudaStreamSynchronize (stream), "upload a picture", done ? error : NULL) &&
          done;
   if (!done)
     cudaFree (room);
   return done;
 }
 
+/* In a context of its own, which ends with the copy. */
+static bool
+copy_apart (const CgCudaDevice *device, const CgFrame *frame, CgFrame *copy, CgCudaError *error)
+{
+  CgCudaDevice other = { .number = device->number };
+  bool done;
+
+  if (!cg_cuda_context_new (device, &other.context, error))
+    return false;
+  done = cg_cuda_device_enter (&other, error);
+  if (done) {
+    done = cg_cuda_check (cudaStreamCreateWithFlags (&other.stream, cudaStreamNonBlocking),
+                          "make a stream", error) &&
+           copy_planes (other.stream, frame, copy, error);
+    if (other.stream)
+      cudaStreamDestroy (other.stream);
+    cg_cuda_device_leave (&other);
+  }
+  if (!done)
+    cg_cuda_context_free (other.context);
+  return done;
+}
+
+bool
+cg_cuda_frame_copy (const CgCudaDevice *device, const CgFrame *frame, bool apart, CgFrame *copy,
+                    CgCudaError *error)
+{
+  if (!check_frame (frame, error))
+    return false;
+  return apart ? copy_apart (device, frame, copy, error)
+               : copy_planes (device->stream, frame, copy, error);
+}
+
 void
-cg_cuda_frame_copy_free (CgFrame *copy)
+cg_cuda_frame_copy_free (const CgCudaDevice *device, CgFrame *copy)
 {
   const uint8_t *low;
+  void *context = NULL;
+  CgCudaError error;
 
   span (copy, 0, &low);
-  cudaFree ((void *)low);
+  if (cg_cuda_device_find (device, low, &context, &error) && context)
+    cg_cuda_context_free (context);
+  else
+    cudaFree ((void *)low);
   *copy = (CgFrame){ 0 };
 }
 
 /* @row pictures between two looks at the clock. */
 static bool
 time_one (CgCudaFrames *frames, CgCudaUploader *uploader, CgCudaSample *sample,
-          const CgFrame *frame, bool apart, unsigned row, const cudaEvent_t events[2],
-          float *microseconds, CgCudaError *error)
+          const CgFrame *frame, unsigned row, const cudaEvent_t events[2], float *microseconds,
+          CgCudaError *error)
 {
   float milliseconds = 0;
   Job job;
 
-  if (!prepare (frames, uploader, frame, apart, &job, error) ||
+  if (!prepare (frames, uploader, frame, &job, error) ||
       !cg_cuda_check (cudaEventRecord (events[0], uploader->stream), "time a picture", error))
     return false;
   for (unsigned i = 0; i < row; i++)
@@ -523,8 +554,8 @@ time_one (CgCudaFrames *frames, CgCudaUploader *uploader, CgCudaSample *sample,
 
 bool
 cg_cuda_sample_time_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFrame *pictures,
-                         unsigned sets, bool apart, unsigned row, unsigned repeats,
-                         float *microseconds, CgCudaError *error)
+                         unsigned sets, unsigned row, unsigned repeats, float *microseconds,
+                         CgCudaError *error)
 {
   CgCudaUploader *uploader = uploader_take (frames);
   cudaEvent_t events[2] = { NULL, NULL };
@@ -535,8 +566,8 @@ cg_cuda_sample_time_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFra
                           error);
   for (unsigned i = 0; i < repeats && done; i++)
     done = check_frame (&pictures[i % sets], error) &&
-           time_one (frames, uploader, sample, &pictures[i % sets], apart, row, events,
-                     &microseconds[i], error);
+           time_one (frames, uploader, sample, &pictures[i % sets], row, events, &microseconds[i],
+                     error);
   /* The pictures are their owner's again, also after a failure. */
   if (!done && !cg_cuda_device_is_silent (frames->device))
     cudaStreamSynchronize (uploader->stream);

@@ -83,12 +83,12 @@ bool cg_cuda_sample_get (CgCudaFrames *frames, CgCudaSample *sample, uint8_t *pi
 
 /** cg_cuda_frame_copy, cg_cuda_frame_copy_free, cg_cuda_sample_time_put: see CgCudaModule; within the device's context, and
  * in the place of the engine's thread. */
-bool cg_cuda_frame_copy (const CgCudaDevice *device, const CgFrame *frame, CgFrame *copy,
-                         CgCudaError *error);
-void cg_cuda_frame_copy_free (CgFrame *copy);
+bool cg_cuda_frame_copy (const CgCudaDevice *device, const CgFrame *frame, bool apart,
+                         CgFrame *copy, CgCudaError *error);
+void cg_cuda_frame_copy_free (const CgCudaDevice *device, CgFrame *copy);
 bool cg_cuda_sample_time_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFrame *pictures,
-                              unsigned sets, bool apart, unsigned row, unsigned repeats,
-                              float *microseconds, CgCudaError *error);
+                              unsigned sets, unsigned row, unsigned repeats, float *microseconds,
+                              CgCudaError *error);
 
 /** cg_cuda_sample_fill: @pixels [image][image][3] of host memory as they are, complete when this returns. */
 bool cg_cuda_sample_fill (CgCudaFrames *frames, CgCudaSample *sample, const uint8_t *pixels,

@@ -420,7 +420,7 @@ test_pictures (void)
 {
   g_autoptr (GError) error = NULL;
   guint8 *planes;
-  CgFrame device;
+  CgFrame device, apart;
   float time = 0;
   Net net;
   Run run;
@@ -441,17 +441,23 @@ test_pictures (void)
   g_assert_no_error (error);
   run.backend->sample_get (run.engine, run.samples[0], expected, &error);
   g_assert_no_error (error);
-  cg_cuda_picture_new (run.engine, &system, &device, &error);
+  cg_cuda_picture_new (run.engine, &system, FALSE, &device, &error);
   g_assert_no_error (error);
   run.backend->sample_put (run.engine, run.samples[0], &device, &error);
   g_assert_no_error (error);
   expect_sample (&run, run.samples[0], expected, size);
 
-  /* also out of a copy, and from another context. */
-  cg_cuda_time_put (run.engine, run.samples[0], &device, 1, TRUE, 1, 1, &time, &error);
+  /* also from other contexts. */
+  cg_cuda_picture_new (run.engine, &system, TRUE, &apart, &error);
   g_assert_no_error (error);
-  g_assert_cmpfloat (time, >, 0);
-  expect_sample (&run, run.samples[0], expected, size);
+  for (guint i = 0; i < 2; i++) {
+    cg_cuda_time_put (run.engine, run.samples[0], i == 0 ? &device : &apart, 1, 1, 1, &time,
+                      &error);
+    g_assert_no_error (error);
+    g_assert_cmpfloat (time, >, 0);
+    expect_sample (&run, run.samples[0], expected, size);
+  }
+  cg_cuda_picture_free (run.engine, &apart);
   check_foreign (&run, planes, expected, size);
   check_resized (&run);
 

@@ -383,7 +383,7 @@ device_picture (CgFakeEngine *engine, guint8 *pixels)
 {
   CgFrame system = cg_frame_of_sample (2, pixels), device;
   CgCudaError error = { 0 };
-  g_assert_true (engine->module->picture_new (engine->engine, &system, &device, &error));
+  g_assert_true (engine->module->picture_new (engine->engine, &system, FALSE, &device, &error));
   return device;
 }
 
@@ -424,7 +424,10 @@ test_silence (void)
     g_assert_true (cg_fake_engine_open (&engine, &model, &plain, 1, &error));
     g_assert_true (cg_fake_engine_run (&engine, 1, &error));
     CgFrame picture = device_picture (&engine, pixels);
-    g_assert_true (cg_fake_engine_put (&engine, engine.samples[0], 0, 0, &error));
+    for (guint i = 0; i < CG_CUDA_UPLOADERS; i++) /* whatever is under way */
+      g_assert_true (call_first (&engine, GET, &picture, &error));
+    if (first != GET) /* which is to wait for itself */
+      g_assert_true (cg_fake_engine_put (&engine, engine.samples[0], 0, 0, &error));
     cg_cuda_patience = 20000;
     cg_fake_settings.silent = TRUE;
 

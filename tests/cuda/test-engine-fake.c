@@ -549,6 +549,52 @@ test_device_pictures (void)
   cg_fake_expect_clean ();
 }
 
+/* A benchmark's pictures: copies in the engine's context are read in place, those apart are copied, out of a context that
+ * goes with them. */
+static void
+test_copies (void)
+{
+  const gsize image = model.geometry.image, bytes = 3 * image * image;
+  g_autofree guint8 *expected = g_malloc (bytes), *found = g_malloc (bytes);
+  guint8 *host = g_malloc (8 * SIDE_X * SIDE_Y);
+  CgFakeEngine engine;
+  CgCudaError error = { 0 };
+  CgFrame frame, copy;
+  float time;
+
+  open_engine (&engine, &model, &plain, 1);
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (lying); i++) {
+    const gboolean apart = i % 2;
+    const gsize size = lying_frame (i / 2, host, FALSE, &frame);
+    for (gsize b = 0; b < size; b++)
+      host[b] = (guint8)(cg_generate_draw (i, b) >> 56);
+    g_assert_true (engine.module->sample_put (engine.engine, engine.samples[0], &frame, &error) &&
+                   engine.module->sample_get (engine.engine, engine.samples[0], expected, &error));
+    if (!engine.module->picture_new (engine.engine, &frame, apart, &copy, &error))
+      g_error ("%s", error.message);
+    g_free (cg_fake_log (TRUE));
+    if (!engine.module->time_put (engine.engine, engine.samples[1], &copy, 1, 1, 1, &time, &error))
+      g_error ("%s", error.message);
+    g_autofree char *log = cg_fake_log (FALSE);
+    g_assert_true ((strstr (log, "-> cuMemcpyPeerAsync") != NULL) == apart);
+    engine.module->picture_free (engine.engine, &copy);
+    g_assert_null (copy.plane[0]);
+    g_assert_true (engine.module->sample_get (engine.engine, engine.samples[1], found, &error));
+    g_assert_cmpmem (found, bytes, expected, bytes);
+  }
+  g_free (host);
+
+  /* Without memory, or a context, nothing is left behind. */
+  for (guint i = 0; i < 4; i++) {
+    cg_fake_settings.fail_call = (const char *[]){ "create_context", "cudaStreamCreateWithPriority",
+                                                   "cudaMalloc", "cudaMemcpyAsync" }[i];
+    g_assert_false (engine.module->picture_new (engine.engine, &frame, TRUE, &copy, &error));
+    g_assert_null (cg_fake_settings.fail_call);
+  }
+  cg_fake_engine_close (&engine);
+  cg_fake_expect_clean ();
+}
+
 /* ---- threads ---- */
 
 typedef struct {
@@ -1094,6 +1140,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/engine/uploaders", test_uploaders);
   g_test_add_func ("/cuda/engine/pictures", test_pictures);
   g_test_add_func ("/cuda/engine/device-pictures", test_device_pictures);
+  g_test_add_func ("/cuda/engine/copies", test_copies);
   g_test_add_func ("/cuda/engine/threads", test_threads);
   g_test_add_func ("/cuda/engine/written-before-read", test_written_before_read);
   g_test_add_func ("/cuda/engine/calls-of-a-run", test_calls_of_a_run);

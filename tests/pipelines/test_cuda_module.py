@@ -85,7 +85,7 @@ def probe(module: Path, **variables: str) -> tuple[bool, int, str]:
     )
     assert done.returncode == 0, done.stderr
     abi, works, status, message = done.stdout.strip().split(" ", 3)
-    assert abi == "3"
+    assert abi == "4"
     return works == "True", int(status), message
 
 

@@ -27,6 +27,7 @@ static gboolean lost[MAX_DEVICES], vanished;
 static const char *fail_name;
 static GString *faults, *calls_log;
 static GPtrArray *traced_calls, *traced_ops;
+static GSList *created; /* contexts, by create_context() */
 
 static __thread cudaError_t last_error; /* each thread has its own */
 static __thread gint current_device;
@@ -182,6 +183,7 @@ cg_fake_leaks (void)
   append_count (text, streams, "streams");
   append_count (text, events, "events");
   append_count (text, graphs, "graphs");
+  append_count (text, g_slist_length (created), "contexts");
   append_count (text, cg_fake_lt_count (), "cuBLASLt objects");
   append_count (text, cg_fake_dnn_count (), "cuDNN objects");
   return g_string_free (text, FALSE);
@@ -326,6 +328,7 @@ cg_fake_contexts_vanish (void)
   vanished = TRUE;
   cg_fake_streams_vanish ();
   cg_fake_memory_vanish ();
+  g_slist_free_full (g_steal_pointer (&created), g_free);
   cg_fake_lt_vanish ();
   cg_fake_dnn_vanish ();
 }
@@ -367,6 +370,31 @@ cg_fake_context_pop (void)
 }
 
 static CUresult
+create_context (CUcontext *context, guint flags, CUdevice device)
+{
+  CG_FAKE_CALL_AS (CUDA_ERROR_OUT_OF_MEMORY, CUDA_ERROR_ILLEGAL_ADDRESS);
+  if (device < 0 || device >= cg_fake_settings.devices)
+    return CUDA_ERROR_INVALID_DEVICE;
+  *context = cg_fake_context_new (device);
+  created = g_slist_prepend (created, *context);
+  return push_current (*context);
+}
+
+static CUresult
+destroy_context (CUcontext context)
+{
+  CG_FAKE_RELEASE ();
+  if (vanished || !g_slist_find (created, context)) {
+    cg_fake_note ("cuCtxDestroy: there is no such context");
+    return CUDA_ERROR_INVALID_CONTEXT;
+  }
+  created = g_slist_remove (created, context);
+  cg_fake_memory_end (context);
+  cg_fake_context_free (context);
+  return CUDA_SUCCESS;
+}
+
+static CUresult
 get_current (CUcontext *context)
 {
   *context = depth > 0 ? stack[depth - 1] : NULL;
@@ -402,6 +430,7 @@ primary_retain (CUcontext *context, CUdevice device)
 static CUresult
 primary_release (CUdevice device)
 {
+  CG_FAKE_RELEASE ();
   return CUDA_SUCCESS;
 }
 
@@ -441,6 +470,8 @@ static const struct {
   { "cuCtxPushCurrent", (void (*) (void))push_current },
   { "cuCtxPopCurrent", (void (*) (void))pop_current },
   { "cuCtxGetCurrent", (void (*) (void))get_current },
+  { "cuCtxCreate", (void (*) (void))create_context },
+  { "cuCtxDestroy", (void (*) (void))destroy_context },
   { "cuCtxSetCurrent", (void (*) (void))set_current },
   { "cuCtxGetDevice", (void (*) (void))get_device },
   { "cuDevicePrimaryCtxRetain", (void (*) (void))primary_retain },
@@ -461,6 +492,8 @@ cudaGetDriverEntryPointByVersion (const char *symbol, void **function, unsigned 
   for (guint i = 0; i < G_N_ELEMENTS (driver); i++)
     if (strcmp (driver[i].name, symbol) == 0)
       memcpy (function, &driver[i].function, sizeof *function);
+  if (version >= 11040 && strcmp (symbol, "cuCtxCreate") == 0)
+    *function = NULL; /* those with more parameters are not faked */
   if (result)
     *result = *function ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
   return cudaSuccess;

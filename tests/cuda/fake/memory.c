@@ -137,6 +137,19 @@ cg_fake_memory_vanish (void)
   g_clear_pointer (&memories, g_ptr_array_unref);
 }
 
+void
+cg_fake_memory_end (gpointer context)
+{
+  for (guint i = memories ? memories->len : 0; i-- > 0;) {
+    CgFakeMemory *memory = memories->pdata[i];
+    if (memory->context != context)
+      continue;
+    check_guards (memory);
+    g_ptr_array_remove_index (memories, i);
+    memory_free (memory);
+  }
+}
+
 static cudaError_t
 release (void *pointer, CgFakeKind kind, const char *name)
 {

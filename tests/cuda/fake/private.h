@@ -74,6 +74,8 @@ CgFakeMemory *cg_fake_find (const void *pointer);
  * device. @what names the access. */
 gboolean cg_fake_check (const void *pointer, gsize size, const char *what);
 
+/** cg_fake_memory_end: of the allocations of @context, which is destroyed. */
+void cg_fake_memory_end (gpointer context);
 /** cg_fake_memory_vanish, cg_fake_streams_vanish, cg_fake_lt_vanish, cg_fake_dnn_vanish: all of it, work left undone. */
 void cg_fake_memory_vanish (void);
 void cg_fake_streams_vanish (void);
