@@ -138,11 +138,6 @@ cudaError_t cg_cuda_sca (const float *logits, unsigned logits_stride, unsigned l
 cudaError_t cg_cuda_convert (const float *in, size_t n, CgCudaType type, void *out,
                              cudaStream_t stream);
 
-/** cg_cuda_check_finite: flags[r] = 1 where row r of [rows][stride] has a value among its first
- * @columns that is not finite; other flags stay as they are: clear them first. 4-byte alignment. */
-cudaError_t cg_cuda_check_finite (const float *values, unsigned rows, unsigned columns,
-                                  unsigned stride, int *flags, cudaStream_t stream);
-
 /** cg_cuda_max_abs: *result = max (*result, |values|); set it to 0 first. NaN if a value is NaN, so
  * test for !(result < bound). */
 cudaError_t cg_cuda_max_abs (CgCudaType type, const void *values, size_t n, float *result,

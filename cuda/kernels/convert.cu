@@ -1,10 +1,8 @@
-/* Conversion of weights, and checks of what was computed.
+/* Conversion of weights, and a look at what was computed.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "common.cuh"
-
-#include <float.h>
 
 #define THREADS 256
 #define MOST_BLOCKS 2048 /* enough to fill any GPU; more work is done in turns */
@@ -36,32 +34,6 @@ cg_cuda_convert (const float *in, size_t n, CgCudaType type, void *out, cudaStre
     return cudaErrorInvalidValue;
   RETURN_FOR_TYPE (type, CG_CUDA_LAUNCH (convert<T>, dim3 (few_blocks (n)), dim3 (THREADS), 0,
                                          stream, in, n, static_cast<T *> (out)));
-}
-
-/* A block for each row. All that write a flag write the same. */
-static __global__ void
-__launch_bounds__ (THREADS)
-    check_finite (const float *__restrict__ values, unsigned columns, unsigned stride, int *flags)
-{
-  bool finite = true;
-
-  values += (size_t)blockIdx.x * stride;
-  for (unsigned i = threadIdx.x; i < columns; i += THREADS)
-    finite = finite && fabsf (values[i]) <= FLT_MAX; /* false for NaN */
-  if (!finite)
-    flags[blockIdx.x] = 1;
-}
-
-extern "C" cudaError_t
-cg_cuda_check_finite (const float *values, unsigned rows, unsigned columns, unsigned stride,
-                      int *flags, cudaStream_t stream)
-{
-  if (rows == 0 || columns == 0)
-    return cudaSuccess;
-  if (values == NULL || flags == NULL || stride < columns || rows > MAX_ROWS)
-    return cudaErrorInvalidValue;
-  return CG_CUDA_LAUNCH (check_finite, dim3 (rows), dim3 (THREADS), 0, stream, values, columns,
-                         stride, flags);
 }
 
 /* Magnitudes are compared as the integers that their bits are: NaN is above infinity. A largest value does

@@ -538,33 +538,6 @@ test_convert (void)
 }
 
 static void
-test_check_finite (void)
-{
-  static const float bad[] = { NAN, INFINITY, -INFINITY };
-  static const guint shapes[][2] = { { 1, 1 }, { 5, 420 }, { 7, 1000 }, { 3, 37 } };
-
-  for (guint s = 0; s < G_N_ELEMENTS (shapes); s++)
-    for (guint k = 0; k < 4; k++) {
-      const guint rows = shapes[s][0], columns = shapes[s][1], stride = columns + 2;
-      g_autoptr (Device) values = device_new ((gsize)rows * stride * sizeof (float));
-      g_autoptr (Device) flags = device_new (rows * sizeof (int));
-      float *x = values;
-      int *flag = flags;
-
-      for (gsize i = 0; i < (gsize)rows * stride; i++)
-        x[i] = i % stride < columns ? -3.4e38f : NAN;
-      if (k < 3)
-        x[(gsize)(rows - 1) * stride + (k ? columns - 1 : 0)] = bad[k];
-      memset (flags, 0, rows * sizeof (int));
-      flag[0] = rows > 1 ? 7 : 0;
-      RUN (cg_cuda_check_finite (x, rows, columns, stride, flags, NULL), flags,
-           rows * sizeof (int));
-      for (guint r = 0; r < rows; r++)
-        g_assert_cmpint (flag[r], ==, r + 1 == rows ? k < 3 : r == 0 ? 7 : 0);
-    }
-}
-
-static void
 test_max_abs (void)
 {
   static const gsize sizes[] = { 1, 31, 1000, 70007 };
@@ -648,8 +621,6 @@ test_arguments (void)
   NOTHING (cg_cuda_sca (m, 8, 8, &sca, m, 0, NULL));
   REFUSED (cg_cuda_convert (m, 8, none, m, NULL));
   NOTHING (cg_cuda_convert (m, 0, type, m, NULL));
-  REFUSED (cg_cuda_check_finite (m, 1, 8, 7, memory, NULL));
-  NOTHING (cg_cuda_check_finite (m, 0, 8, 8, memory, NULL));
   REFUSED (cg_cuda_max_abs (type, NULL, 8, m, NULL));
   NOTHING (cg_cuda_max_abs (type, m, 0, m, NULL));
   g_assert_cmpuint (cg_emulator_launches (), ==, before);
@@ -674,7 +645,6 @@ main (int argc, char **argv)
   g_test_add_func ("/kernels/sca", test_sca);
   g_test_add_func ("/kernels/sca-special", test_sca_special);
   g_test_add_func ("/kernels/convert", test_convert);
-  g_test_add_func ("/kernels/check-finite", test_check_finite);
   g_test_add_func ("/kernels/max-abs", test_max_abs);
   g_test_add_func ("/kernels/arguments", test_arguments);
   return g_test_run ();

@@ -5,8 +5,10 @@ None of this takes a GPU. Machines that have none are made here: a driver is a l
 one stands for a driver on which nothing works."""
 
 import ctypes
+import json
 import os
 import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +52,42 @@ def test_the_module_shows_one_symbol_and_stays(module):
     symbols = subprocess.run(["nm", "-D", "--defined-only", module], capture_output=True, text=True, check=True).stdout
     assert [line.split()[-1] for line in symbols.splitlines()] == ["cg_cuda_module"]
     assert "NODELETE" in subprocess.run(["readelf", "-d", module], capture_output=True, text=True, check=True).stdout
+
+
+def fat_binaries(path: Path) -> list[set[tuple[str, int]]]:
+    """What each of the file's fat binaries holds: ("code" or "ptx", architecture). nvcc writes one for each source."""
+    sections = subprocess.run(["readelf", "-SW", path], capture_output=True, text=True, check=True).stdout
+    start, size = (int(n, 16) for n in re.search(r"\.nv_fatbin\s+PROGBITS\s+\S+\s+(\S+)\s+(\S+)", sections).groups())
+    data, at, found = path.read_bytes()[start : start + size], 0, []
+    while at < len(data):
+        magic, _, header, length = struct.unpack_from("<IHHQ", data, at)
+        if magic != 0xBA55ED50:  # what aligns the next one
+            at += 8
+            continue
+        at += header
+        end, parts = at + length, set()
+        while at < end:
+            kind, _, header, length = struct.unpack_from("<HHIQ", data, at)
+            parts.add(({1: "ptx", 2: "code"}[kind], struct.unpack_from("<I", data, at + 28)[0]))
+            at += header + length
+        found.append(parts)
+    return found
+
+
+def test_every_kernel_is_there_for_every_architecture(module):
+    """What is promised by default, unless this build was told otherwise."""
+    options = (ROOT / "meson_options.txt").read_text()
+    promised = re.findall(r"'(\d+)'", re.search(r"'nvidia_architectures'.*?value: \[(.*?)\]", options).group(1))
+    assert promised == ["75", "80", "86", "89", "90", "100", "120"]
+    told = BUILD / "meson-info" / "intro-buildoptions.json"
+    if told.exists():
+        (promised,) = (o["value"] for o in json.loads(told.read_text()) if o["name"] == "nvidia_architectures")
+
+    binaries = fat_binaries(module)
+    assert len(binaries) == len(list((ROOT / "cuda" / "kernels").glob("*.cu")))
+    for parts in binaries:
+        assert {architecture for kind, architecture in parts if kind == "code"} == {int(a) for a in promised}
+        assert [architecture for kind, architecture in parts if kind == "ptx"] == [100]
 
 
 @pytest.mark.parametrize("path", ["gst-plugin/libgstcityguessr.so", "pipelines/cityguessr"])
@@ -169,14 +207,20 @@ def test_without_a_driver_cuda_is_an_error_and_auto_is_silent(tmp_path):
     assert on_the_cpu(**here) == []
 
 
-def test_a_missing_library_is_named(tmp_path, driver):
-    cudnn = library(tmp_path / "libcudnn.so.9", "int cudnn;")
-    module = library(tmp_path / "module.so", "extern int cudnn; int *use = &cudnn;", "-Wl,--no-as-needed", str(cudnn))
-    cudnn.unlink()
+@pytest.mark.parametrize(
+    "name, advice",
+    [("libcudnn.so.9", "Install cuDNN 9 for CUDA 13"), ("libcublasLt.so.13", "Install cuBLAS of CUDA 13")],
+)
+def test_a_missing_library_is_named(tmp_path, driver, name, advice):
+    missing = library(tmp_path / name, "int missing;")
+    source = "extern int missing; int *use = &missing;"
+    module = library(tmp_path / "module.so", source, "-Wl,--no-as-needed", str(missing))
+    missing.unlink()
     here = {"CITYGUESSR_CUDA_MODULE": str(module), "LD_LIBRARY_PATH": str(driver)}
-    assert "libcudnn.so.9" in (told := refusal(tmp_path, "device=cuda", **here)) and "Install cuDNN 9" in told
+    told = refusal(tmp_path, "device=cuda", **here)
+    assert name in told and advice in told and "device=cpu" in told
     warnings = on_the_cpu(**here)
-    assert len(warnings) == 1 and "libcudnn.so.9" in warnings[0] and "The CPU computes" in warnings[0]
+    assert len(warnings) == 1 and name in warnings[0] and "The CPU computes" in warnings[0]
 
 
 def test_a_module_of_another_release_is_refused(tmp_path, driver):
