@@ -139,11 +139,22 @@ static struct {
   int (*attribute) (void *value, int attribute, uintptr_t pointer);
   int (*copy) (uintptr_t to, void *to_context, uintptr_t from, void *from_context, size_t bytes,
                cudaStream_t stream);
-  int (*create) (void **context, unsigned flags, int device);
-  int (*destroy) (void *context);
 } driver;
 static pthread_once_t driver_once = PTHREAD_ONCE_INIT;
 static cudaError_t driver_error;
+
+/* The driver's function @name, as it was in CUDA @version, into @slot. */
+static cudaError_t
+look_up (const char *name, unsigned version, void *slot)
+{
+  void *function = NULL;
+  enum cudaDriverEntryPointQueryResult found;
+  const cudaError_t code =
+      cudaGetDriverEntryPointByVersion (name, &function, version, cudaEnableDefault, &found);
+
+  memcpy (slot, &function, sizeof function);
+  return code == cudaSuccess && !function ? cudaErrorSymbolNotFound : code;
+}
 
 static void
 driver_load (void)
@@ -151,28 +162,17 @@ driver_load (void)
   const struct {
     const char *name;
     void *slot;
-    unsigned version;
   } functions[] = {
-    { "cuDevicePrimaryCtxRetain", &driver.retain, 12000 },
-    { "cuDevicePrimaryCtxRelease", &driver.release, 12000 },
-    { "cuCtxPushCurrent", &driver.push, 12000 },
-    { "cuCtxPopCurrent", &driver.pop, 12000 },
-    { "cuPointerGetAttribute", &driver.attribute, 12000 },
-    { "cuMemcpyPeerAsync", &driver.copy, 12000 },
-    { "cuCtxCreate", &driver.create, 11000 }, /* with more parameters from 11.4 on */
-    { "cuCtxDestroy", &driver.destroy, 12000 },
+    { "cuDevicePrimaryCtxRetain", &driver.retain },
+    { "cuDevicePrimaryCtxRelease", &driver.release },
+    { "cuCtxPushCurrent", &driver.push },
+    { "cuCtxPopCurrent", &driver.pop },
+    { "cuPointerGetAttribute", &driver.attribute },
+    { "cuMemcpyPeerAsync", &driver.copy },
   };
 
-  for (size_t i = 0; i < sizeof functions / sizeof *functions && driver_error == cudaSuccess; i++) {
-    void *function = NULL;
-    enum cudaDriverEntryPointQueryResult found;
-
-    driver_error = cudaGetDriverEntryPointByVersion (
-        functions[i].name, &function, functions[i].version, cudaEnableDefault, &found);
-    if (driver_error == cudaSuccess && !function)
-      driver_error = cudaErrorSymbolNotFound;
-    memcpy (functions[i].slot, &function, sizeof function);
-  }
+  for (size_t i = 0; i < sizeof functions / sizeof *functions && driver_error == cudaSuccess; i++)
+    driver_error = look_up (functions[i].name, 12000, functions[i].slot);
 }
 
 bool
@@ -194,11 +194,12 @@ cg_cuda_device_leave (const CgCudaDevice *device)
 bool
 cg_cuda_context_new (const CgCudaDevice *device, void **context, CgCudaError *error)
 {
+  int (*create) (void **context, unsigned flags, int device);
   void *current;
 
-  /* The driver's errors have the runtime's numbers. */
-  if (!cg_cuda_check ((cudaError_t)driver.create (context, 0, device->number), "make a context",
-                      error))
+  /* From 11.4 on it has more parameters. The driver's errors have the runtime's numbers. */
+  if (!cg_cuda_check (look_up ("cuCtxCreate", 11000, &create), "find cuCtxCreate", error) ||
+      !cg_cuda_check ((cudaError_t)create (context, 0, device->number), "make a context", error))
     return false;
   driver.pop (&current);
   return true;
@@ -207,7 +208,10 @@ cg_cuda_context_new (const CgCudaDevice *device, void **context, CgCudaError *er
 void
 cg_cuda_context_free (void *context)
 {
-  driver.destroy (context);
+  int (*destroy) (void *context);
+
+  if (look_up ("cuCtxDestroy", 12000, &destroy) == cudaSuccess)
+    destroy (context);
 }
 
 /* ---- waiting ---- */

@@ -374,8 +374,8 @@ test_other_device (void)
 
 /* ---- a device that does not answer ---- */
 
-/* What waits first. */
-typedef enum { RUN, PUT, PUT_ON_DEVICE, GET, CLOSE, FIRSTS } First;
+/* What waits first: after HALF_A_PUT, what is told is another failure; before CLOSE_A_RUN a run failed behind its launch. */
+typedef enum { RUN, PUT, PUT_ON_DEVICE, GET, HALF_A_PUT, CLOSE, CLOSE_A_RUN, FIRSTS } First;
 
 /* A picture in the device's memory. */
 static CgFrame
@@ -402,6 +402,9 @@ call_first (CgFakeEngine *engine, First first, const CgFrame *picture, CgCudaErr
     return TRUE;
   case PUT_ON_DEVICE:
     return engine->module->sample_put (engine->engine, engine->samples[0], picture, error);
+  case HALF_A_PUT:
+    cg_fake_settings.fail_call = "coefficients";
+    return engine->module->sample_put (engine->engine, engine->samples[0], picture, error);
   case GET:
     return engine->module->sample_get (engine->engine, engine->samples[0], pixels, error);
   default:
@@ -426,17 +429,22 @@ test_silence (void)
     CgFrame picture = device_picture (&engine, pixels);
     for (guint i = 0; i < CG_CUDA_UPLOADERS; i++) /* whatever is under way */
       g_assert_true (call_first (&engine, GET, &picture, &error));
-    if (first != GET) /* which is to wait for itself */
+    if (first < GET || first == CLOSE) /* others are to wait for themselves */
       g_assert_true (cg_fake_engine_put (&engine, engine.samples[0], 0, 0, &error));
+    if (first == CLOSE_A_RUN) {
+      cg_fake_settings.fail_call = "cudaEventRecord";
+      g_assert_false (cg_fake_engine_run (&engine, 1, &error));
+    }
     cg_cuda_patience = 20000;
     cg_fake_settings.silent = TRUE;
 
     const gint64 start = g_get_monotonic_time ();
     g_assert_false (call_first (&engine, first, &picture, &error));
-    if (first != CLOSE) {
+    if (first < CLOSE) {
       g_assert_cmpint (g_get_monotonic_time () - start, >=, cg_cuda_patience);
-      g_assert_cmpint (error.status, ==, CG_CUDA_LOST);
-      g_assert_true (g_str_has_prefix (error.message, "The GPU does not answer"));
+      g_assert_cmpint (error.status, ==, first == HALF_A_PUT ? CG_CUDA_COMPUTE : CG_CUDA_LOST);
+      if (first != HALF_A_PUT)
+        g_assert_true (g_str_has_prefix (error.message, "The GPU does not answer"));
       g_free (cg_fake_log (TRUE));
       for (First again = RUN; again < CLOSE; again++)
         g_assert_false (call_first (&engine, again, &picture, &error));
@@ -444,9 +452,9 @@ test_silence (void)
       g_assert_null (engine.module->sample_new (engine.engine, &error));
       engine.module->picture_free (engine.engine, &picture);
     }
-    cg_cuda_patience = first == CLOSE ? cg_cuda_patience : patience;
+    cg_cuda_patience = first < CLOSE ? patience : cg_cuda_patience;
     cg_fake_engine_close (&engine);
-    if (first != CLOSE) { /* descriptions in host memory are freed, and that is all */
+    if (first < CLOSE) { /* descriptions in host memory are freed, and that is all */
       g_autofree char *log = cg_fake_log (FALSE);
       g_auto (GStrv) lines = g_strsplit (log, "\n", -1);
       for (guint i = 0; lines[i] && *lines[i]; i++)
