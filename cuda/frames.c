@@ -394,7 +394,7 @@ cg_cuda_sample_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFrame *f
          enqueue (frames, uploader, sample, &job, error);
   /* The picture is its owner's again, also after half of the work. */
   if (frame->memory == CG_MEMORY_CUDA)
-    done = cg_cuda_device_wait (frames->device, uploader->done, true, "read a picture",
+    done = cg_cuda_device_wait (frames->device, uploader->done, false, "read a picture",
                                 done ? error : NULL) &&
            done;
   uploader_give (frames, uploader);
@@ -416,7 +416,7 @@ download (CgCudaFrames *frames, CgCudaUploader *uploader, const CgCudaSample *sa
                       "download a picture", error) ||
       !cg_cuda_check (cudaEventRecord (uploader->done, uploader->stream), "download a picture",
                       error) ||
-      !cg_cuda_device_wait (frames->device, uploader->done, true, "download a picture", error))
+      !cg_cuda_device_wait (frames->device, uploader->done, false, "download a picture", error))
     return false;
   memcpy (pixels, uploader->pinned, bytes);
   return true;
