@@ -7,7 +7,7 @@
  *              cudaMemcpyAsync, cudaMemsetAsync, cudaStreamCreateWithFlags, cudaStreamCreateWithPriority,
  *              cudaDeviceGetStreamPriorityRange, cudaStreamDestroy, cudaStreamSynchronize,
  *              cudaStreamWaitEvent, cudaEventCreateWithFlags, cudaEventDestroy, cudaEventRecord, cudaEventQuery,
- *              cudaEventElapsedTime, cudaStreamBeginCapture, cudaStreamEndCapture,
+ *              cudaEventSynchronize, cudaEventElapsedTime, cudaStreamBeginCapture, cudaStreamEndCapture,
  *              cudaGraphInstantiate, cudaGraphDestroy, cudaGraphExecDestroy, cudaGraphLaunch, cudaGetLastError,
  *              cudaGetErrorString
  *   driver     through cudaGetDriverEntryPointByVersion: cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRelease,
@@ -89,7 +89,7 @@ extern int64_t cg_cuda_patience;
 
 /** cg_cuda_device_wait: until all is done that @event was recorded behind. LOST, and @device is silent, if that takes
  * longer than cg_cuda_patience; at once if it is silent already. All waits go through here but those while an engine
- * opens, which another thread does and nobody else depends on.
+ * opens, which another thread does and nobody else depends on, and what frames.h says of room.
  * @urgent: somebody waits for this alone: the thread looks for some milliseconds before it sleeps.
  * @what: as in cg_cuda_check(). */
 bool cg_cuda_device_wait (CgCudaDevice *device, cudaEvent_t event, bool urgent, const char *what,
