@@ -13,6 +13,9 @@
 
 #include "matmul.h"
 
+/** CG_CUDA_SDPA_PROPOSALS: of cuDNN that are timed: all that it has, as of 9.24. */
+#define CG_CUDA_SDPA_PROPOSALS 4
+
 /** CgCudaAttentionShape: @scale: of the products before softmax with base e. The folded network's queries carry
  * log2 e / sqrt (head width), so its scale is ln 2. */
 typedef struct {

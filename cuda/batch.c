@@ -6,8 +6,6 @@
 
 #include "graph.h"
 
-#define LOOKS 4096
-
 /* The graph for so many windows. */
 static unsigned
 size_for (unsigned n)
@@ -58,9 +56,8 @@ cg_cuda_batches_open (CgCudaBatches *b, CgCudaNetwork *network, CgCudaAnswers *a
   if (!cg_cuda_check (
           cudaHostAlloc ((void **)&b->pointers, n * sizeof *b->pointers, cudaHostAllocDefault),
           "pin memory for pointers", error) ||
-      !cg_cuda_check (
-          cudaEventCreateWithFlags (&b->finished, cudaEventBlockingSync | cudaEventDisableTiming),
-          "make an event", error))
+      !cg_cuda_check (cudaEventCreateWithFlags (&b->finished, cudaEventDisableTiming),
+                      "make an event", error))
     return false;
   for (size_t i = 0; i < n; i++)
     b->pointers[i] = any->pixels;
@@ -120,18 +117,12 @@ settle (const CgCudaBatches *b, CgCudaSample *const *samples, unsigned n)
     samples[i]->pending = false;
 }
 
-/* For a single window, which somebody waits for, the thread looks itself at first: to be woken takes longer. */
-static bool
-wait (cudaEvent_t event, unsigned n, CgCudaError *error)
+bool
+cg_cuda_batches_settle (CgCudaBatches *b, CgCudaError *error)
 {
-  cudaError_t code = cudaErrorNotReady;
-
-  for (unsigned i = 0; n == 1 && i < LOOKS && code == cudaErrorNotReady; i++)
-    code = cudaEventQuery (event);
-  cudaGetLastError (); /* "not ready" is remembered as the thread's last error */
-  if (code == cudaErrorNotReady)
-    code = cudaEventSynchronize (event);
-  return cg_cuda_check (code, "compute", error);
+  return cg_cuda_check (cudaEventRecord (b->finished, b->network->device->stream), "compute",
+                        error) &&
+         cg_cuda_device_wait (b->network->device, b->finished, false, "compute", error);
 }
 
 bool
@@ -141,7 +132,7 @@ cg_cuda_batches_run (CgCudaBatches *b, CgCudaSample *const *samples, unsigned n,
   if (!gather (b, samples, n, error) || !launch (b, n, error) ||
       !cg_cuda_check (cudaEventRecord (b->finished, b->network->device->stream), "compute",
                       error) ||
-      !wait (b->finished, n, error))
+      !cg_cuda_device_wait (b->network->device, b->finished, n == 1, "compute", error))
     return false;
   settle (b, samples, n);
   for (unsigned i = 0; i < n; i++)
@@ -162,7 +153,7 @@ time_one (CgCudaBatches *b, CgCudaSample *const *samples, unsigned n, cudaEvent_
       !cg_cuda_check (cudaEventRecord (start, stream), "time a batch", error) ||
       !launch (b, n, error) ||
       !cg_cuda_check (cudaEventRecord (end, stream), "time a batch", error) ||
-      !cg_cuda_check (cudaEventSynchronize (end), "time a batch", error) ||
+      !cg_cuda_device_wait (b->network->device, end, false, "time a batch", error) ||
       !cg_cuda_check (cudaEventElapsedTime (&milliseconds, start, end), "time a batch", error))
     return false;
   settle (b, samples, n);
@@ -176,17 +167,16 @@ cg_cuda_batches_time (CgCudaBatches *b, CgCudaSample *const *samples, unsigned s
 {
   const unsigned frames = b->network->geometry.frames;
   cudaEvent_t start = NULL, end = NULL;
-  bool done = cg_cuda_check (cudaEventCreateWithFlags (&start, cudaEventBlockingSync),
-                             "make an event", error) &&
-              cg_cuda_check (cudaEventCreateWithFlags (&end, cudaEventBlockingSync),
-                             "make an event", error);
+  bool done =
+      cg_cuda_check (cudaEventCreateWithFlags (&start, cudaEventDefault), "make an event", error) &&
+      cg_cuda_check (cudaEventCreateWithFlags (&end, cudaEventDefault), "make an event", error);
 
   for (unsigned i = 0; i < repeats && done; i++)
     done = time_one (b, samples + (size_t)(i % sets) * n * frames, n, start, end, &microseconds[i],
                      error);
-  if (start)
+  if (start && !cg_cuda_device_is_silent (b->network->device))
     cudaEventDestroy (start);
-  if (end)
+  if (end && !cg_cuda_device_is_silent (b->network->device))
     cudaEventDestroy (end);
   return done;
 }

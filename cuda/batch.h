@@ -9,7 +9,7 @@
 #include "frames.h"
 
 /** CgCudaBatches: @pointers: pinned, [CG_CUDA_MAX_BATCH][frames]: what the graphs begin with
- * @finished: recorded behind a launch; a thread that waits for it sleeps, for a single window after it has looked often */
+ * @finished: recorded behind a launch */
 typedef struct {
   CgCudaNetwork *network;
   CgCudaAnswers *answers;
@@ -23,6 +23,9 @@ typedef struct {
 bool cg_cuda_batches_open (CgCudaBatches *batches, CgCudaNetwork *network, CgCudaAnswers *answers,
                            const CgCudaSample *any, CgCudaError *error);
 void cg_cuda_batches_close (CgCudaBatches *batches);
+
+/** cg_cuda_batches_settle: waits for what is under way. */
+bool cg_cuda_batches_settle (CgCudaBatches *batches, CgCudaError *error);
 
 /** cg_cuda_batches_run: see CgCudaModule.run. */
 bool cg_cuda_batches_run (CgCudaBatches *batches, CgCudaSample *const *samples, unsigned n,

@@ -8,10 +8,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define LEAST_SM 75
 #define LEAST_CUDNN 91900
-#define WORKSPACE_SIZE ((size_t)32 << 20)
+
+/* Looks at an event before the first sleep. Some dozens see a picture through, which takes the device less time than a
+ * sleep; some thousands a single window. */
+#define LOOKS 64
+#define URGENT_LOOKS 4096
+#define SHORTEST_NAP 20 /* microseconds; Linux adds some 50 */
+#define LONGEST_NAP 200
 
 /* ---- errors ---- */
 
@@ -50,6 +57,9 @@ is_sticky (cudaError_t code)
   case cudaErrorExternalDevice:
   case cudaErrorContained:
   case cudaErrorTensorMemoryLeak:
+  case cudaErrorMpsConnectionFailed: /* the server has the context, and is gone or begins anew */
+  case cudaErrorMpsRpcFailure:
+  case cudaErrorMpsServerNotReady:
   case cudaErrorMpsClientTerminated:
   case cudaErrorUnknown:
     return true;
@@ -133,6 +143,19 @@ static struct {
 static pthread_once_t driver_once = PTHREAD_ONCE_INIT;
 static cudaError_t driver_error;
 
+/* The driver's function @name, as it was in CUDA @version, into @slot. */
+static cudaError_t
+look_up (const char *name, unsigned version, void *slot)
+{
+  void *function = NULL;
+  enum cudaDriverEntryPointQueryResult found;
+  const cudaError_t code =
+      cudaGetDriverEntryPointByVersion (name, &function, version, cudaEnableDefault, &found);
+
+  memcpy (slot, &function, sizeof function);
+  return code == cudaSuccess && !function ? cudaErrorSymbolNotFound : code;
+}
+
 static void
 driver_load (void)
 {
@@ -148,16 +171,8 @@ driver_load (void)
     { "cuMemcpyPeerAsync", &driver.copy },
   };
 
-  for (size_t i = 0; i < sizeof functions / sizeof *functions && driver_error == cudaSuccess; i++) {
-    void *function = NULL;
-    enum cudaDriverEntryPointQueryResult found;
-
-    driver_error = cudaGetDriverEntryPointByVersion (functions[i].name, &function, 12000,
-                                                     cudaEnableDefault, &found);
-    if (driver_error == cudaSuccess && !function)
-      driver_error = cudaErrorSymbolNotFound;
-    memcpy (functions[i].slot, &function, sizeof function);
-  }
+  for (size_t i = 0; i < sizeof functions / sizeof *functions && driver_error == cudaSuccess; i++)
+    driver_error = look_up (functions[i].name, 12000, functions[i].slot);
 }
 
 bool
@@ -176,29 +191,126 @@ cg_cuda_device_leave (const CgCudaDevice *device)
   driver.pop (&context);
 }
 
+bool
+cg_cuda_context_new (const CgCudaDevice *device, void **context, CgCudaError *error)
+{
+  int (*create) (void **context, unsigned flags, int device);
+  void *current;
+
+  /* From 11.4 on it has more parameters. The driver's errors have the runtime's numbers. */
+  if (!cg_cuda_check (look_up ("cuCtxCreate", 11000, &create), "find cuCtxCreate", error) ||
+      !cg_cuda_check ((cudaError_t)create (context, 0, device->number), "make a context", error))
+    return false;
+  driver.pop (&current);
+  return true;
+}
+
+void
+cg_cuda_context_free (void *context)
+{
+  int (*destroy) (void *context);
+
+  if (look_up ("cuCtxDestroy", 12000, &destroy) == cudaSuccess)
+    destroy (context);
+}
+
+/* ---- waiting ---- */
+
+int64_t cg_cuda_patience = 60000000;
+
+static int64_t
+microseconds (void)
+{
+  struct timespec now;
+
+  clock_gettime (CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* cudaEventSynchronize() has no bound. What replaces it is late by half a sleep on average: with sleeps of a 32nd of what
+ * was waited already that is some 2 % of a batch, for some 30 looks, each of a microsecond or two. */
+static void
+nap (int64_t waited)
+{
+  const int64_t wanted = waited / 32;
+  const struct timespec time = { .tv_nsec = 1000 * (wanted < SHORTEST_NAP  ? SHORTEST_NAP
+                                                    : wanted > LONGEST_NAP ? LONGEST_NAP
+                                                                           : wanted) };
+
+  nanosleep (&time, NULL);
+}
+
+bool
+cg_cuda_device_is_silent (const CgCudaDevice *device)
+{
+  return __atomic_load_n (&device->silent, __ATOMIC_RELAXED);
+}
+
+bool
+cg_cuda_device_wait (CgCudaDevice *device, cudaEvent_t event, bool urgent, const char *what,
+                     CgCudaError *error)
+{
+  const unsigned looks = urgent ? URGENT_LOOKS : LOOKS;
+  const int64_t start = microseconds ();
+  cudaError_t code = cudaErrorNotReady;
+
+  for (unsigned i = 0; !cg_cuda_device_is_silent (device); i += i < looks) {
+    const int64_t waited = i < looks ? 0 : microseconds () - start;
+
+    code = cudaEventQuery (event);
+    if (code != cudaErrorNotReady)
+      break;
+    if (waited > cg_cuda_patience)
+      __atomic_store_n (&device->silent, true, __ATOMIC_RELAXED);
+    else if (i == looks)
+      nap (waited);
+  }
+  if (code == cudaErrorNotReady)
+    return cg_cuda_fail (error, CG_CUDA_LOST,
+                         "The GPU does not answer: CUDA could not %s within %lld s. Look at the "
+                         "system's log for what the NVIDIA driver says, and restart the program or "
+                         "the machine",
+                         what, (long long)(cg_cuda_patience / 1000000));
+  if (code == cudaSuccess)
+    cudaGetLastError (); /* "not ready" is remembered as the thread's last error */
+  return cg_cuda_check (code, what, error);
+}
+
 /* ---- somebody else's memory ---- */
 
 /* Of cuda.h, whose functions are called by name alone. */
 enum { POINTER_CONTEXT = 1, POINTER_MEMORY_TYPE = 2, POINTER_DEVICE = 9 };
 #define DEVICE_MEMORY 2
 
+/* What the driver knows of @address. @value stays as it is where that has no such attribute. */
+static bool
+ask (void *value, int attribute, const void *address, CgCudaError *error)
+{
+  /* The driver's errors have the runtime's numbers. */
+  const cudaError_t code = (cudaError_t)driver.attribute (value, attribute, (uintptr_t)address);
+
+  return code == cudaErrorInvalidValue || code == cudaErrorNotSupported ||
+         cg_cuda_check (code, "ask where a picture is", error);
+}
+
 bool
 cg_cuda_device_find (const CgCudaDevice *device, const void *pointer, void **context,
                      CgCudaError *error)
 {
-  const uintptr_t address = (uintptr_t)pointer;
   unsigned type = 0;
   int number = -1;
 
   *context = NULL;
-  if (driver.attribute (&type, POINTER_MEMORY_TYPE, address) != 0 || type != DEVICE_MEMORY ||
-      driver.attribute (&number, POINTER_DEVICE, address) != 0)
+  if (!ask (&type, POINTER_MEMORY_TYPE, pointer, error) ||
+      !ask (&number, POINTER_DEVICE, pointer, error) ||
+      !ask (context, POINTER_CONTEXT, pointer, error))
+    return false;
+  if (type != DEVICE_MEMORY || number < 0)
     return cg_cuda_fail (error, CG_CUDA_INPUT,
                          "The picture is said to be in a GPU's memory, but it is in none's");
-  if (driver.attribute (context, POINTER_CONTEXT, address) != 0 || *context == device->context)
-    *context = NULL;
-  else if (*context)
+  if (*context && *context != device->context)
     return true;
+  *context = NULL;
   return number == device->number ||
          cg_cuda_fail (error, CG_CUDA_UNSUPPORTED,
                        "The picture is in the memory of GPU %d, and the engine works on GPU %d: "
@@ -222,6 +334,23 @@ cg_cuda_device_fetch (const CgCudaDevice *device, void *to, const void *from, vo
 
 /* ---- finding, opening, closing ---- */
 
+const char *cg_cuda_release_file = "/sys/module/nvidia/version";
+
+/* "580.65.06", or nothing, as where the driver is not a module of this system's kernel. */
+static void
+read_release (char *text, size_t size)
+{
+  static const char allowed[] = "0123456789.-_"
+                                "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  FILE *file = fopen (cg_cuda_release_file, "re");
+
+  if (!file || !fgets (text, (int)size, file))
+    *text = '\0';
+  text[strspn (text, allowed)] = '\0';
+  if (file)
+    fclose (file);
+}
+
 static bool
 find (int number, struct cudaDeviceProp *properties, int *version, CgCudaError *error)
 {
@@ -240,18 +369,23 @@ find (int number, struct cudaDeviceProp *properties, int *version, CgCudaError *
                          "needs 13.0. Install driver 580 or later, or use device=cpu",
                          *version / 1000, *version % 1000 / 10);
   if (code == cudaErrorNoDevice || (code == cudaSuccess && count == 0))
-    return cg_cuda_fail (error, CG_CUDA_ABSENT, "There is no NVIDIA GPU on this machine");
+    return cg_cuda_fail (error, CG_CUDA_ABSENT,
+                         "There is no NVIDIA GPU on this machine, or none that this program may "
+                         "use: look at CUDA_VISIBLE_DEVICES and at what nvidia-smi says, or use "
+                         "device=cpu");
   if (!cg_cuda_check (code, "count the GPUs", error))
     return false;
   if (number < 0 || number >= count)
-    return cg_cuda_fail (error, CG_CUDA_ABSENT, "There is no GPU %d: this machine has %d", number,
-                         count);
+    return cg_cuda_fail (error, CG_CUDA_ABSENT,
+                         "There is no GPU %d: this program sees %d, counted from 0. Look at "
+                         "CUDA_VISIBLE_DEVICES, or use device=cpu",
+                         number, count);
   if (!cg_cuda_check (cudaGetDeviceProperties (properties, number), "ask what the GPU is", error))
     return false;
   if (10 * properties->major + properties->minor < LEAST_SM)
     return cg_cuda_fail (error, CG_CUDA_UNSUPPORTED,
                          "The GPU %s is too old: its compute capability is %d.%d, and the CUDA "
-                         "engine needs %d.%d. Use device=cpu",
+                         "engine needs %d.%d. Take another GPU, or use device=cpu",
                          properties->name, properties->major, properties->minor, LEAST_SM / 10,
                          LEAST_SM % 10);
   if (cudnnGetVersion () < LEAST_CUDNN)
@@ -280,7 +414,7 @@ create_handles (CgCudaDevice *device, CgCudaError *error)
          cg_cuda_check_lt (cublasLtCreate (&device->lt), "start", error) &&
          cg_cuda_check_dnn (cudnnCreate (&device->dnn), "start", error) &&
          cg_cuda_check_dnn (cudnnSetStream (device->dnn, device->stream), "take a stream", error) &&
-         cg_cuda_check (cudaMalloc (&device->workspace, WORKSPACE_SIZE), "allocate a workspace",
+         cg_cuda_check (cudaMalloc (&device->workspace, CG_CUDA_WORKSPACE), "allocate a workspace",
                         error);
 }
 
@@ -296,6 +430,7 @@ cg_cuda_device_open (CgCudaDevice *device, int number, void *context, CgCudaErro
   device->multiprocessors = properties.multiProcessorCount;
   snprintf (device->name, sizeof device->name, "%.*s", (int)sizeof device->name - 1,
             properties.name);
+  read_release (device->driver_release, sizeof device->driver_release);
 
   pthread_once (&driver_once, driver_load);
   if (!cg_cuda_check (driver_error, "find the driver's functions", error))
@@ -315,7 +450,7 @@ cg_cuda_device_open (CgCudaDevice *device, int number, void *context, CgCudaErro
     device->context = NULL;
     return false;
   }
-  device->workspace_size = WORKSPACE_SIZE;
+  device->workspace_size = CG_CUDA_WORKSPACE;
   return create_handles (device, error);
 }
 
@@ -343,9 +478,11 @@ cg_cuda_device_close (CgCudaDevice *device)
 void
 cg_cuda_device_forget (CgCudaDevice *device)
 {
-  if (device->owns_context)
+  const bool silent = cg_cuda_device_is_silent (device);
+
+  if (device->owns_context && !silent)
     driver.release (device->number);
-  *device = (CgCudaDevice){ 0 };
+  *device = (CgCudaDevice){ .silent = silent };
 }
 
 /* ---- types ---- */

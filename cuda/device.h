@@ -11,7 +11,8 @@
  *              cudaGraphInstantiate, cudaGraphDestroy, cudaGraphExecDestroy, cudaGraphLaunch, cudaGetLastError,
  *              cudaGetErrorString
  *   driver     through cudaGetDriverEntryPointByVersion: cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRelease,
- *              cuCtxPushCurrent, cuCtxPopCurrent, cuPointerGetAttribute, cuMemcpyPeerAsync
+ *              cuCtxPushCurrent, cuCtxPopCurrent, cuPointerGetAttribute, cuMemcpyPeerAsync;
+ *              for benchmarks cuCtxCreate, cuCtxDestroy
  *   cuBLASLt   cublasLtCreate, cublasLtDestroy, cublasLtGetVersion, cublasLtGetStatusString,
  *              cublasLtMatmulDescCreate, -Destroy, -SetAttribute, cublasLtMatrixLayoutCreate, -Destroy, -SetAttribute,
  *              cublasLtMatmulPreferenceCreate, -Destroy, -SetAttribute, cublasLtMatmulAlgoGetHeuristic,
@@ -33,6 +34,10 @@
 #include "kernels.h"
 #include "module.h"
 
+/** CG_CUDA_WORKSPACE: bytes. The libraries' plans of the three networks want up to 38.5 MB (cuDNN 9.24, base, 8 windows, fc2
+ * on compute capability 8.6), and later releases may want more. tests/cuda/test-plans.c looks. */
+#define CG_CUDA_WORKSPACE ((size_t)64 << 20)
+
 /** CgCudaDevice:
  * @sm: 10 * major + minor of the compute capability: 75, 80, ... 120
  * @context: as pushed by cg_cuda_device_enter()
@@ -40,10 +45,12 @@
  * @dnn: bound to @stream
  * @dnn_properties: NULL. Tests set it to a DEVICEPROP descriptor, with @dnn NULL, to build plans for a device that
  *   is not there
- * @workspace: of the libraries, for work on @stream; @workspace_size bytes */
+ * @workspace: of the libraries, for work on @stream; @workspace_size bytes
+ * @silent: (atomic) it did not answer within cg_cuda_patience: every call of it may block from now on */
 typedef struct {
   int number, sm, multiprocessors;
-  int driver_version; /* as cudaDriverGetVersion() */
+  int driver_version; /* as cudaDriverGetVersion(): of the interface, the same for many releases */
+  char driver_release[32];
   char name[96];
   void *context;
   bool owns_context;
@@ -53,7 +60,11 @@ typedef struct {
   cudnnBackendDescriptor_t dnn_properties;
   void *workspace;
   size_t workspace_size;
+  bool silent;
 } CgCudaDevice;
+
+/** cg_cuda_release_file: says the driver's release. Tests have another. */
+extern const char *cg_cuda_release_file;
 
 /** cg_cuda_device_probe: whether device @number can be worked on; see CgCudaModule.probe. */
 bool cg_cuda_device_probe (int number, CgCudaError *error);
@@ -65,12 +76,27 @@ bool cg_cuda_device_open (CgCudaDevice *device, int number, void *context, CgCud
 /** cg_cuda_device_close: within its context; leaves and gives it back. */
 void cg_cuda_device_close (CgCudaDevice *device);
 
-/** cg_cuda_device_forget: the context is gone and was not entered: gives up what cg_cuda_device_close() would free. */
+/** cg_cuda_device_forget: the context is gone, or the device is silent, and was not entered: gives up what
+ * cg_cuda_device_close() would free. */
 void cg_cuda_device_forget (CgCudaDevice *device);
 
 /** cg_cuda_device_enter: makes the context of @device the calling thread's until cg_cuda_device_leave(). */
 bool cg_cuda_device_enter (const CgCudaDevice *device, CgCudaError *error);
 void cg_cuda_device_leave (const CgCudaDevice *device);
+
+/** cg_cuda_patience: microseconds that a device is waited for; 60 s. Tests have less. */
+extern int64_t cg_cuda_patience;
+
+/** cg_cuda_device_wait: until all is done that @event was recorded behind. LOST, and @device is silent, if that takes
+ * longer than cg_cuda_patience; at once if it is silent already. All waits go through here but those while an engine
+ * opens, which another thread does and nobody else depends on, and what frames.h says of room.
+ * @urgent: somebody waits for this alone: the thread looks for some milliseconds before it sleeps.
+ * @what: as in cg_cuda_check(). */
+bool cg_cuda_device_wait (CgCudaDevice *device, cudaEvent_t event, bool urgent, const char *what,
+                          CgCudaError *error);
+
+/** cg_cuda_device_is_silent: whether a wait has found it so. */
+bool cg_cuda_device_is_silent (const CgCudaDevice *device);
 
 /* ---- somebody else's memory ---- */
 
@@ -84,6 +110,11 @@ bool cg_cuda_device_find (const CgCudaDevice *device, const void *pointer, void 
  * the devices can. */
 bool cg_cuda_device_fetch (const CgCudaDevice *device, void *to, const void *from, void *context,
                            size_t bytes, cudaStream_t stream, CgCudaError *error);
+
+/** cg_cuda_context_new, cg_cuda_context_free: another context of @device's GPU, current for nobody. With it goes what was
+ * made in it. */
+bool cg_cuda_context_new (const CgCudaDevice *device, void **context, CgCudaError *error);
+void cg_cuda_context_free (void *context);
 
 /* ---- errors ---- */
 

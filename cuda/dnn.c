@@ -90,7 +90,8 @@ cg_cuda_dnn_free (CgCudaDnn *dnn)
 {
   if (!dnn)
     return;
-  while (dnn->n_owned > 0)
+  /* With a plan its kernels are unloaded, for which a device that does not answer would let us wait. */
+  while (dnn->n_owned > 0 && !cg_cuda_device_is_silent (dnn->device))
     cudnnBackendDestroyDescriptor (dnn->owned[--dnn->n_owned]);
   free (dnn);
 }

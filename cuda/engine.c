@@ -167,7 +167,8 @@ open_engine (CgCudaEngine *engine, const CgFolded *folded, const CgCudaOptions *
 }
 
 /* What was made in a context that is gone went with it; what is left is host memory. The libraries' handles are left
- * alone, because they would look for the context. */
+ * alone, because they would look for the context. Of a device that does not answer nothing is freed, because that would
+ * wait for it: it may also still write to memory that it was given. */
 static void
 forget_context (CgCudaEngine *engine)
 {
@@ -192,14 +193,29 @@ free_engine (CgCudaEngine *engine)
   free (engine);
 }
 
-static void
-close_it (CgCudaEngine *engine)
+/* Enters the device's context, and waits until all is done that the device was given, so that to free what it works with
+ * does not wait for it. */
+static bool
+enter_to_close (CgCudaEngine *engine)
 {
   CgCudaError error;
 
+  if (cg_cuda_device_is_silent (&engine->device) || !cg_cuda_device_enter (&engine->device, &error))
+    return false;
+  if (cg_cuda_frames_settle (&engine->frames, &error))
+    cg_cuda_batches_settle (&engine->batches, &error);
+  if (!cg_cuda_device_is_silent (&engine->device))
+    return true;
+  cg_cuda_device_leave (&engine->device);
+  return false;
+}
+
+static void
+close_it (CgCudaEngine *engine)
+{
   if (!engine)
     return;
-  if (!cg_cuda_device_enter (&engine->device, &error))
+  if (!enter_to_close (engine))
     forget_context (engine);
   free_engine (engine);
 }
@@ -244,7 +260,8 @@ remember_loss (CgCudaEngine *engine, bool done, const CgCudaError *error)
 static bool
 enter (CgCudaEngine *engine, CgCudaError *error)
 {
-  if (__atomic_load_n (&engine->lost, __ATOMIC_RELAXED))
+  if (__atomic_load_n (&engine->lost, __ATOMIC_RELAXED) ||
+      cg_cuda_device_is_silent (&engine->device))
     return cg_cuda_fail (error, CG_CUDA_LOST, "The GPU %s is lost", engine->device.name);
   return remember_loss (engine, cg_cuda_device_enter (&engine->device, error), error);
 }
@@ -326,10 +343,11 @@ time_it (CgCudaEngine *engine, CgCudaSample *const *samples, unsigned sets, unsi
 }
 
 static bool
-picture_new (CgCudaEngine *engine, const CgFrame *frame, CgFrame *copy, CgCudaError *error)
+picture_new (CgCudaEngine *engine, const CgFrame *frame, bool apart, CgFrame *copy,
+             CgCudaError *error)
 {
   return enter (engine, error) &&
-         leave (engine, cg_cuda_frame_copy (&engine->device, frame, copy, error), error);
+         leave (engine, cg_cuda_frame_copy (&engine->device, frame, apart, copy, error), error);
 }
 
 static void
@@ -337,7 +355,7 @@ picture_free (CgCudaEngine *engine, CgFrame *copy)
 {
   CgCudaError error;
 
-  if (!cg_cuda_device_enter (&engine->device, &error))
+  if (cg_cuda_device_is_silent (&engine->device) || !cg_cuda_device_enter (&engine->device, &error))
     return; /* it went with the context */
   cg_cuda_frame_copy_free (copy);
   cg_cuda_device_leave (&engine->device);
@@ -345,12 +363,12 @@ picture_free (CgCudaEngine *engine, CgFrame *copy)
 
 static bool
 time_put (CgCudaEngine *engine, CgCudaSample *sample, const CgFrame *pictures, unsigned sets,
-          bool apart, unsigned row, unsigned repeats, float *microseconds, CgCudaError *error)
+          unsigned row, unsigned repeats, float *microseconds, CgCudaError *error)
 {
   return enter (engine, error) &&
          leave (engine,
-                cg_cuda_sample_time_put (&engine->frames, sample, pictures, sets, apart, row,
-                                         repeats, microseconds, error),
+                cg_cuda_sample_time_put (&engine->frames, sample, pictures, sets, row, repeats,
+                                         microseconds, error),
                 error);
 }
 

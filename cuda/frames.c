@@ -105,9 +105,14 @@ uploader_take (CgCudaFrames *frames)
 
   pthread_mutex_lock (&frames->lock);
   while (!found) {
-    for (unsigned i = 0; i < CG_CUDA_UPLOADERS && !found; i++)
-      if (!frames->uploaders[i].busy)
-        found = &frames->uploaders[i];
+    for (unsigned i = 0; i < CG_CUDA_UPLOADERS && !found; i++) {
+      const unsigned turn = (frames->next + i) % CG_CUDA_UPLOADERS;
+
+      if (!frames->uploaders[turn].busy) {
+        found = &frames->uploaders[turn];
+        frames->next = turn + 1;
+      }
+    }
     if (!found)
       pthread_cond_wait (&frames->idle, &frames->lock);
   }
@@ -230,9 +235,8 @@ typedef struct {
   size_t size;
 } Job;
 
-/* @apart: as if the planes lay in another context. */
 static bool
-find_planes (const CgCudaFrames *frames, Job *job, bool apart, CgCudaError *error)
+find_planes (const CgCudaFrames *frames, Job *job, CgCudaError *error)
 {
   const uint8_t *low;
 
@@ -241,8 +245,6 @@ find_planes (const CgCudaFrames *frames, Job *job, bool apart, CgCudaError *erro
     if (rows (job->frame, p) > 0) {
       if (!cg_cuda_device_find (frames->device, job->frame->plane[p], &job->context[p], error))
         return false;
-      if (apart && !job->context[p])
-        job->context[p] = frames->device->context;
       if (job->context[p])
         job->size += aligned (span (job->frame, p, &low));
     }
@@ -274,16 +276,16 @@ fetch (const CgCudaFrames *frames, const CgCudaUploader *uploader, Job *job, CgC
 
 /* Up to the point where only the device is needed. */
 static bool
-prepare (CgCudaFrames *frames, CgCudaUploader *uploader, const CgFrame *frame, bool apart, Job *job,
+prepare (CgCudaFrames *frames, CgCudaUploader *uploader, const CgFrame *frame, Job *job,
          CgCudaError *error)
 {
   const size_t scratch = cg_cuda_preprocess_scratch (frame->width, frame->height, frames->image);
 
   *job = (Job){ .frame = frame, .picture = picture_of (frame), .size = staged_bytes (frame) };
-  if (frame->memory == CG_MEMORY_CUDA && !find_planes (frames, job, apart, error))
+  if (frame->memory == CG_MEMORY_CUDA && !find_planes (frames, job, error))
     return false;
   /* The last picture of this uploader must have left its buffers. */
-  if (!cg_cuda_check (cudaEventSynchronize (uploader->done), "wait for a picture", error) ||
+  if (!cg_cuda_device_wait (frames->device, uploader->done, false, "wait for a picture", error) ||
       !uploader_grow (uploader, job->size, scratch, error))
     return false;
   if (frame->memory == CG_MEMORY_SYSTEM)
@@ -388,12 +390,12 @@ cg_cuda_sample_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFrame *f
   if (!check_frame (frame, error))
     return false;
   uploader = uploader_take (frames);
-  done = prepare (frames, uploader, frame, false, &job, error) &&
+  done = prepare (frames, uploader, frame, &job, error) &&
          enqueue (frames, uploader, sample, &job, error);
   /* The picture is its owner's again, also after half of the work. */
   if (frame->memory == CG_MEMORY_CUDA)
-    done = cg_cuda_check (cudaEventSynchronize (uploader->done), "read a picture",
-                          done ? error : NULL) &&
+    done = cg_cuda_device_wait (frames->device, uploader->done, false, "read a picture",
+                                done ? error : NULL) &&
            done;
   uploader_give (frames, uploader);
   return done;
@@ -405,14 +407,16 @@ download (CgCudaFrames *frames, CgCudaUploader *uploader, const CgCudaSample *sa
 {
   const size_t bytes = (size_t)frames->image * frames->image * 3;
 
-  if (!cg_cuda_check (cudaEventSynchronize (uploader->done), "wait for a picture", error) ||
+  if (!cg_cuda_device_wait (frames->device, uploader->done, false, "wait for a picture", error) ||
       !uploader_grow (uploader, bytes, 0, error) ||
       (sample->pending && !cg_cuda_check (cudaStreamWaitEvent (uploader->stream, sample->ready, 0),
                                           "wait for a picture", error)) ||
       !cg_cuda_check (cudaMemcpyAsync (uploader->pinned, sample->pixels, bytes,
                                        cudaMemcpyDeviceToHost, uploader->stream),
                       "download a picture", error) ||
-      !cg_cuda_check (cudaStreamSynchronize (uploader->stream), "download a picture", error))
+      !cg_cuda_check (cudaEventRecord (uploader->done, uploader->stream), "download a picture",
+                      error) ||
+      !cg_cuda_device_wait (frames->device, uploader->done, false, "download a picture", error))
     return false;
   memcpy (pixels, uploader->pinned, bytes);
   return true;
@@ -442,17 +446,15 @@ cg_cuda_sample_fill (CgCudaFrames *frames, CgCudaSample *sample, const uint8_t *
 
 /* ---- for benchmarks ---- */
 
-bool
-cg_cuda_frame_copy (const CgCudaDevice *device, const CgFrame *frame, CgFrame *copy,
-                    CgCudaError *error)
+/* In the context that is current, of which @stream is. */
+static bool
+copy_planes (cudaStream_t stream, const CgFrame *frame, CgFrame *copy, CgCudaError *error)
 {
   const uint8_t *low;
   size_t size = 0, at = 0;
   uint8_t *room;
   bool done;
 
-  if (!check_frame (frame, error))
-    return false;
   for (unsigned p = 0; p < 3; p++)
     size += aligned (span (frame, p, &low));
   if (!cg_cuda_check (cudaMalloc ((void **)&room, size), "make room for a picture", error))
@@ -466,47 +468,133 @@ cg_cuda_frame_copy (const CgCudaDevice *device, const CgFrame *frame, CgFrame *c
     if (bytes == 0)
       continue;
     copy->plane[p] = room + at + (frame->plane[p] - low);
-    done = cg_cuda_check (
-        cudaMemcpyAsync (room + at, low, bytes, cudaMemcpyHostToDevice, device->stream),
-        "upload a picture", error);
+    done = cg_cuda_check (cudaMemcpyAsync (room + at, low, bytes, cudaMemcpyHostToDevice, stream),
+                          "upload a picture", error);
     at += aligned (bytes);
   }
   /* Once more behind half of the work. */
-  done = cg_cuda_check (cudaStreamSynchronize (device->stream), "upload a picture",
-                        done ? error : NULL) &&
+  done = cg_cuda_check (cudaStreamSynchronize (stream), "upload a picture", done ? error : NULL) &&
          done;
   if (!done)
     cudaFree (room);
   return done;
 }
 
+/* A copy in a context of its own. The driver could be asked for it, but not when the device is lost. */
+typedef struct Apart {
+  struct Apart *next;
+  const uint8_t *low;
+  void *context;
+} Apart;
+
+static pthread_mutex_t apart_lock = PTHREAD_MUTEX_INITIALIZER;
+static Apart *all_apart; /* the lock's */
+
+static void
+remember_apart (Apart *apart, const CgFrame *copy, void *context)
+{
+  span (copy, 0, &apart->low);
+  apart->context = context;
+  pthread_mutex_lock (&apart_lock);
+  apart->next = all_apart;
+  all_apart = apart;
+  pthread_mutex_unlock (&apart_lock);
+}
+
+/* The context of the copy at @low, or NULL. */
+static void *
+forget_apart (const uint8_t *low)
+{
+  Apart **place = &all_apart, *found;
+  void *context = NULL;
+
+  pthread_mutex_lock (&apart_lock);
+  while (*place && (*place)->low != low)
+    place = &(*place)->next;
+  found = *place;
+  if (found) {
+    *place = found->next;
+    context = found->context;
+    free (found);
+  }
+  pthread_mutex_unlock (&apart_lock);
+  return context;
+}
+
+/* In a context of its own, which ends with the copy. */
+static bool
+copy_apart (const CgCudaDevice *device, const CgFrame *frame, CgFrame *copy, CgCudaError *error)
+{
+  CgCudaDevice other = { .number = device->number };
+  Apart *apart = malloc (sizeof *apart);
+  bool done;
+
+  if (!apart)
+    return cg_cuda_fail (error, CG_CUDA_MEMORY, "Out of memory for a picture");
+  if (!cg_cuda_context_new (device, &other.context, error)) {
+    free (apart);
+    return false;
+  }
+  done = cg_cuda_device_enter (&other, error);
+  if (done) {
+    done = cg_cuda_check (cudaStreamCreateWithFlags (&other.stream, cudaStreamNonBlocking),
+                          "make a stream", error) &&
+           copy_planes (other.stream, frame, copy, error);
+    if (other.stream)
+      cudaStreamDestroy (other.stream);
+    cg_cuda_device_leave (&other);
+  }
+  if (done) {
+    remember_apart (apart, copy, other.context);
+    return true;
+  }
+  cg_cuda_context_free (other.context);
+  free (apart);
+  return false;
+}
+
+bool
+cg_cuda_frame_copy (const CgCudaDevice *device, const CgFrame *frame, bool apart, CgFrame *copy,
+                    CgCudaError *error)
+{
+  if (!check_frame (frame, error))
+    return false;
+  return apart ? copy_apart (device, frame, copy, error)
+               : copy_planes (device->stream, frame, copy, error);
+}
+
 void
 cg_cuda_frame_copy_free (CgFrame *copy)
 {
   const uint8_t *low;
+  void *context;
 
   span (copy, 0, &low);
-  cudaFree ((void *)low);
+  context = forget_apart (low);
+  if (context)
+    cg_cuda_context_free (context);
+  else
+    cudaFree ((void *)low);
   *copy = (CgFrame){ 0 };
 }
 
 /* @row pictures between two looks at the clock. */
 static bool
 time_one (CgCudaFrames *frames, CgCudaUploader *uploader, CgCudaSample *sample,
-          const CgFrame *frame, bool apart, unsigned row, const cudaEvent_t events[2],
-          float *microseconds, CgCudaError *error)
+          const CgFrame *frame, unsigned row, const cudaEvent_t events[2], float *microseconds,
+          CgCudaError *error)
 {
   float milliseconds = 0;
   Job job;
 
-  if (!prepare (frames, uploader, frame, apart, &job, error) ||
+  if (!prepare (frames, uploader, frame, &job, error) ||
       !cg_cuda_check (cudaEventRecord (events[0], uploader->stream), "time a picture", error))
     return false;
   for (unsigned i = 0; i < row; i++)
     if (!enqueue (frames, uploader, sample, &job, error))
       return false;
   if (!cg_cuda_check (cudaEventRecord (events[1], uploader->stream), "time a picture", error) ||
-      !cg_cuda_check (cudaEventSynchronize (events[1]), "time a picture", error) ||
+      !cg_cuda_device_wait (frames->device, events[1], false, "time a picture", error) ||
       !cg_cuda_check (cudaEventElapsedTime (&milliseconds, events[0], events[1]), "time a picture",
                       error))
     return false;
@@ -516,26 +604,25 @@ time_one (CgCudaFrames *frames, CgCudaUploader *uploader, CgCudaSample *sample,
 
 bool
 cg_cuda_sample_time_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFrame *pictures,
-                         unsigned sets, bool apart, unsigned row, unsigned repeats,
-                         float *microseconds, CgCudaError *error)
+                         unsigned sets, unsigned row, unsigned repeats, float *microseconds,
+                         CgCudaError *error)
 {
   CgCudaUploader *uploader = uploader_take (frames);
   cudaEvent_t events[2] = { NULL, NULL };
   bool done = true;
 
   for (unsigned i = 0; i < 2 && done; i++)
-    done = cg_cuda_check (cudaEventCreateWithFlags (&events[i], cudaEventBlockingSync),
-                          "make an event", error);
+    done = cg_cuda_check (cudaEventCreateWithFlags (&events[i], cudaEventDefault), "make an event",
+                          error);
   for (unsigned i = 0; i < repeats && done; i++)
     done = check_frame (&pictures[i % sets], error) &&
-           time_one (frames, uploader, sample, &pictures[i % sets], apart, row, events,
-                     &microseconds[i], error);
+           time_one (frames, uploader, sample, &pictures[i % sets], row, events, &microseconds[i],
+                     error);
   /* The pictures are their owner's again, also after a failure. */
-  done = cg_cuda_check (cudaStreamSynchronize (uploader->stream), "time a picture",
-                        done ? error : NULL) &&
-         done;
+  if (!done && !cg_cuda_device_is_silent (frames->device))
+    cg_cuda_check (cudaStreamSynchronize (uploader->stream), "time a picture", NULL);
   for (unsigned i = 0; i < 2; i++)
-    if (events[i])
+    if (events[i] && !cg_cuda_device_is_silent (frames->device))
       cudaEventDestroy (events[i]);
   uploader_give (frames, uploader);
   return done;
@@ -544,8 +631,8 @@ cg_cuda_sample_time_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFra
 /* ---- life ---- */
 
 bool
-cg_cuda_frames_open (CgCudaFrames *frames, const CgCudaDevice *device, unsigned image,
-                     unsigned samples, CgCudaError *error)
+cg_cuda_frames_open (CgCudaFrames *frames, CgCudaDevice *device, unsigned image, unsigned samples,
+                     CgCudaError *error)
 {
   int first = 0;
 
@@ -566,12 +653,22 @@ cg_cuda_frames_open (CgCudaFrames *frames, const CgCudaDevice *device, unsigned 
     if (!cg_cuda_check (
             cudaStreamCreateWithPriority (&uploader->stream, cudaStreamNonBlocking, first),
             "make a stream", error) ||
-        !cg_cuda_check (cudaEventCreateWithFlags (&uploader->done,
-                                                  cudaEventBlockingSync | cudaEventDisableTiming),
+        !cg_cuda_check (cudaEventCreateWithFlags (&uploader->done, cudaEventDisableTiming),
                         "make an event", error))
       return false;
   }
   return add_slab (frames, samples, error);
+}
+
+bool
+cg_cuda_frames_settle (CgCudaFrames *frames, CgCudaError *error)
+{
+  bool done = true;
+
+  for (unsigned i = 0; i < CG_CUDA_UPLOADERS && done; i++)
+    done = cg_cuda_device_wait (frames->device, frames->uploaders[i].done, false,
+                                "wait for a picture", error);
+  return done;
 }
 
 void

@@ -1,8 +1,10 @@
 /* Samples: model-size frames on the device, and how pictures become them.
  *
- * Room for samples comes in slabs that are kept until the end. A picture in system memory is copied into pinned
+ * Room for samples comes in slabs that are kept until the end. That and room for larger pictures than any before are
+ * the only calls after opening that may wait for the device longer than cg_cuda_device_wait() does. A picture in system memory is copied into pinned
  * memory, from there to the device, and resized there, all but the first on a stream of an uploader's own. There are
- * some uploaders, so that several threads can put samples at once. Their streams go before the engine's, so that no
+ * some uploaders, so that several threads can put samples at once; they take turns, so that also a single thread's
+ * pictures follow each other without waiting for the one before. Their streams go before the engine's, so that no
  * video waits for a batch to end.
  *
  * A picture in a GPU's memory is resized where it lies, or, if that is memory of another context, out of a copy on the
@@ -42,11 +44,12 @@ typedef struct {
 typedef struct _CgCudaSlab CgCudaSlab;
 
 typedef struct {
-  const CgCudaDevice *device;
+  CgCudaDevice *device;
   unsigned image;
   CgCudaUploader uploaders[CG_CUDA_UPLOADERS];
+  unsigned next; /* uploader to take, if it is not busy */
   bool has_lock;
-  pthread_mutex_t lock; /* guards `busy`, `slabs` and `free` */
+  pthread_mutex_t lock; /* guards `busy`, `next`, `slabs` and `free` */
   pthread_cond_t idle;  /* an uploader is not busy any more */
   CgCudaSlab *slabs;
   CgCudaSample *free;
@@ -54,10 +57,13 @@ typedef struct {
 
 /** cg_cuda_frames_open: @frames is zeroed; cg_cuda_frames_close() in any case, within the device's context. Makes room
  * for @samples samples of @image x @image. */
-bool cg_cuda_frames_open (CgCudaFrames *frames, const CgCudaDevice *device, unsigned image,
+bool cg_cuda_frames_open (CgCudaFrames *frames, CgCudaDevice *device, unsigned image,
                           unsigned samples, CgCudaError *error);
 
-/** cg_cuda_frames_close: waits for what is under way. */
+/** cg_cuda_frames_settle: waits for what is under way. */
+bool cg_cuda_frames_settle (CgCudaFrames *frames, CgCudaError *error);
+
+/** cg_cuda_frames_close: the same, without a bound, and frees all. */
 void cg_cuda_frames_close (CgCudaFrames *frames);
 
 /** cg_cuda_frames_forget: see cg_cuda_answers_forget(). */
@@ -77,12 +83,12 @@ bool cg_cuda_sample_get (CgCudaFrames *frames, CgCudaSample *sample, uint8_t *pi
 
 /** cg_cuda_frame_copy, cg_cuda_frame_copy_free, cg_cuda_sample_time_put: see CgCudaModule; within the device's context, and
  * in the place of the engine's thread. */
-bool cg_cuda_frame_copy (const CgCudaDevice *device, const CgFrame *frame, CgFrame *copy,
-                         CgCudaError *error);
+bool cg_cuda_frame_copy (const CgCudaDevice *device, const CgFrame *frame, bool apart,
+                         CgFrame *copy, CgCudaError *error);
 void cg_cuda_frame_copy_free (CgFrame *copy);
 bool cg_cuda_sample_time_put (CgCudaFrames *frames, CgCudaSample *sample, const CgFrame *pictures,
-                              unsigned sets, bool apart, unsigned row, unsigned repeats,
-                              float *microseconds, CgCudaError *error);
+                              unsigned sets, unsigned row, unsigned repeats, float *microseconds,
+                              CgCudaError *error);
 
 /** cg_cuda_sample_fill: @pixels [image][image][3] of host memory as they are, complete when this returns. */
 bool cg_cuda_sample_fill (CgCudaFrames *frames, CgCudaSample *sample, const uint8_t *pixels,

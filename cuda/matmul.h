@@ -41,6 +41,9 @@ typedef enum {
   CG_CUDA_PROVIDER_LT_COPY = 3,
 } CgCudaProvider;
 
+/** CG_CUDA_DNN_PROPOSALS: of cuDNN for a product that are timed. It compiles each one, for a second or so. */
+#define CG_CUDA_DNN_PROPOSALS 2
+
 /** CgCudaChoice: one way to compute a shape.
  * @index: the proposal of the provider, from 0 */
 typedef struct {

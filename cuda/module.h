@@ -15,7 +15,7 @@
 #include "model/network.h"
 
 /** Raised with any change to what is declared here, to CgFrame, CgFolded or CgOutputs. */
-#define CG_CUDA_MODULE_ABI 3
+#define CG_CUDA_MODULE_ABI 4
 #define CG_CUDA_MODULE_SYMBOL "cg_cuda_module"
 
 /** The most windows of one run. */
@@ -87,10 +87,11 @@ typedef struct _CgCudaSample CgCudaSample;
  * @time: what @n windows take on the device from sample pointers to outputs in host memory, in microseconds, for each
  *   of @repeats runs over @sets sets of samples in turn ([sets][n][frames]). This and what follows: for benchmarks, in
  *   the place of the engine's thread
- * @picture_new, @picture_free: @copy of @frame, which is in system memory, in memory of the engine's context
+ * @picture_new, @picture_free: @copy of @frame, which is in system memory, in memory of the engine's context; @apart: of
+ *   a context that is made for it alone, as a decoder has one
  * @time_put: what sample_put() of @sets @pictures in device memory in turn takes on the device, in microseconds, for
- *   each of @repeats. @apart: as if they lay in another context. @row: so many of each one behind the other, of which this
- *   is the mean: a single one takes the device about as long as the host takes to hand it over
+ *   each of @repeats. @row: so many of each one behind the other, of which this is the mean: a single one takes the device
+ *   about as long as the host takes to hand it over
  */
 typedef struct _CgCudaModule {
   unsigned abi;
@@ -108,11 +109,11 @@ typedef struct _CgCudaModule {
                CgOutputs *const *outputs, const int *cancel, CgCudaError *error);
   bool (*time) (CgCudaEngine *engine, CgCudaSample *const *samples, unsigned sets, unsigned n,
                 unsigned repeats, float *microseconds, CgCudaError *error);
-  bool (*picture_new) (CgCudaEngine *engine, const CgFrame *frame, CgFrame *copy,
+  bool (*picture_new) (CgCudaEngine *engine, const CgFrame *frame, bool apart, CgFrame *copy,
                        CgCudaError *error);
   void (*picture_free) (CgCudaEngine *engine, CgFrame *copy);
   bool (*time_put) (CgCudaEngine *engine, CgCudaSample *sample, const CgFrame *pictures,
-                    unsigned sets, bool apart, unsigned row, unsigned repeats, float *microseconds,
+                    unsigned sets, unsigned row, unsigned repeats, float *microseconds,
                     CgCudaError *error);
 } CgCudaModule;
 

@@ -10,10 +10,7 @@
 
 #include "geometry.h"
 
-/* Proposals of a library that are timed. cuDNN compiles each one, a matrix product for a second or so. */
-#define LT_PROPOSALS 16
-#define DNN_PROPOSALS 2
-#define SDPA_PROPOSALS 4
+#define LT_PROPOSALS 16 /* that are timed */
 
 /* ---- plans ---- */
 
@@ -75,7 +72,7 @@ choose_matmul (CgCudaTuner *tuner, MatmulTrial *trial, CgCudaMatmul **plan, CgCu
   }
   if (s->type != CG_CUDA_FP32) { /* cuDNN would take TF32 */
     candidates.providers[n].provider = CG_CUDA_PROVIDER_DNN;
-    candidates.providers[n].proposals = DNN_PROPOSALS;
+    candidates.providers[n].proposals = CG_CUDA_DNN_PROPOSALS;
   }
   snprintf (name, sizeof name, "matmul %s %s %ux%u %u->%u", cg_cuda_type_name (s->type),
             epilogues[s->epilogue], s->batch, s->rows, s->inputs, s->outputs);
@@ -138,7 +135,7 @@ choose_attention (CgCudaTuner *tuner, AttentionTrial *trial, CgCudaAttention **p
             s->tokens, s->heads, s->head_width);
   if (cg_cuda_attention_uses_dnn (trial->network->device, s)) {
     candidates.providers[n].provider = CG_CUDA_PROVIDER_DNN;
-    candidates.providers[n++].proposals = SDPA_PROPOSALS;
+    candidates.providers[n++].proposals = CG_CUDA_SDPA_PROPOSALS;
   }
   candidates.providers[n].provider = CG_CUDA_PROVIDER_LT;
   candidates.providers[n].proposals = LT_PROPOSALS;
@@ -236,9 +233,9 @@ allocate (CgCudaNetwork *network, CgCudaError *error)
 }
 
 bool
-cg_cuda_network_open (CgCudaNetwork *network, const CgCudaDevice *device,
-                      const CgCudaWeights *weights, const CgGeometry *geometry, unsigned chunk,
-                      CgCudaTuner *tuner, bool tuned, CgCudaError *error)
+cg_cuda_network_open (CgCudaNetwork *network, CgCudaDevice *device, const CgCudaWeights *weights,
+                      const CgGeometry *geometry, unsigned chunk, CgCudaTuner *tuner, bool tuned,
+                      CgCudaError *error)
 {
   network->device = device;
   network->weights = weights;

@@ -24,7 +24,7 @@ typedef struct {
  * @x: fp32 [R][width]: the residual stream, and where it goes if a product cannot add in place
  * @x_means: [CG_CUDA_MAX_BATCH][width]; @hidden_means: [CG_CUDA_MAX_BATCH][mlp] */
 typedef struct {
-  const CgCudaDevice *device;
+  CgCudaDevice *device;
   const CgCudaWeights *weights;
   CgGeometry geometry;
   unsigned chunk;
@@ -50,7 +50,7 @@ typedef struct {
 
 /** cg_cuda_network_open: @network is zeroed; cg_cuda_network_close() in any case. @device and @weights outlive it.
  * @chunk: a power of two. @tuned: whether @tuner times plans, for which the buffers get some contents. */
-bool cg_cuda_network_open (CgCudaNetwork *network, const CgCudaDevice *device,
+bool cg_cuda_network_open (CgCudaNetwork *network, CgCudaDevice *device,
                            const CgCudaWeights *weights, const CgGeometry *geometry, unsigned chunk,
                            CgCudaTuner *tuner, bool tuned, CgCudaError *error);
 

@@ -23,10 +23,11 @@ struct _CgCudaTuner {
   const CgCudaDevice *device;
   bool times;
   char *cache;
-  char key[224]; /* the device and the versions */
-  char *lines;   /* of the file, and what was added; ends with a newline or is empty */
+  char key[256]; /* the device and the versions */
+  char *lines;   /* of the file; ends with a newline or is empty */
   size_t size;
-  bool changed;
+  char *added; /* what is not in the file yet, in the same form */
+  size_t added_size;
 };
 
 /* ---- the file ---- */
@@ -54,15 +55,19 @@ read_own (int fd, size_t *size)
   return text;
 }
 
-static void
-load (CgCudaTuner *tuner)
+/* What is in the file, or NULL. */
+static char *
+load (const CgCudaTuner *tuner, size_t *size)
 {
   const int fd = open (tuner->cache, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  char *lines;
 
+  *size = 0;
   if (fd < 0)
-    return;
-  tuner->lines = read_own (fd, &tuner->size);
+    return NULL;
+  lines = read_own (fd, size);
   close (fd);
+  return lines;
 }
 
 static bool
@@ -74,21 +79,18 @@ is_among (const CgCudaCandidates *c, unsigned provider, unsigned index)
   return false;
 }
 
-/* The choice remembered for @c: the last one, because one that could not be had again was followed by another. */
+/* The choice for @c in @lines: the last one, because one that could not be had again was followed by another. */
 static bool
-recall (const CgCudaTuner *tuner, const CgCudaCandidates *c, CgCudaChoice *choice)
+find (const char *lines, const char *start, size_t length, const CgCudaCandidates *c,
+      CgCudaChoice *choice)
 {
-  char start[MAX_LINE];
-  const int length = snprintf (start, sizeof start, "%s\t%s\t", tuner->key, c->name);
   bool found = false;
 
-  if (length < 0 || (size_t)length >= sizeof start)
-    return false;
-  for (const char *line = tuner->lines; line && *line; line = strchr (line, '\n') + 1) {
+  for (const char *line = lines; line && *line; line = strchr (line, '\n') + 1) {
     unsigned provider, index;
     char end;
 
-    if (strncmp (line, start, (size_t)length) == 0 &&
+    if (strncmp (line, start, length) == 0 &&
         sscanf (line + length, "%1u %2u%c", &provider, &index, &end) == 3 && end == '\n' &&
         is_among (c, provider, index)) {
       *choice = (CgCudaChoice){ (CgCudaProvider)provider, index };
@@ -98,31 +100,51 @@ recall (const CgCudaTuner *tuner, const CgCudaCandidates *c, CgCudaChoice *choic
   return found;
 }
 
+/* The choice remembered for @c. */
+static bool
+recall (const CgCudaTuner *tuner, const CgCudaCandidates *c, CgCudaChoice *choice)
+{
+  char start[MAX_LINE];
+  const int length = snprintf (start, sizeof start, "%s\t%s\t", tuner->key, c->name);
+
+  return length >= 0 && (size_t)length < sizeof start &&
+         (find (tuner->added, start, (size_t)length, c, choice) ||
+          find (tuner->lines, start, (size_t)length, c, choice));
+}
+
+/* Puts @size bytes at the end of @text. */
+static bool
+append (char **text, size_t *text_size, const char *more, size_t size)
+{
+  char *longer =
+      *text_size + size > (size_t)MAX_FILE ? NULL : realloc (*text, *text_size + size + 1);
+
+  if (!longer)
+    return false;
+  memcpy (longer + *text_size, more, size);
+  *text = longer;
+  *text_size += size;
+  longer[*text_size] = '\0';
+  return true;
+}
+
 static void
 remember (CgCudaTuner *tuner, const char *name, CgCudaChoice choice)
 {
   char line[MAX_LINE];
   const int length = snprintf (line, sizeof line, "%s\t%s\t%u %u\n", tuner->key, name,
                                choice.provider, choice.index);
-  char *lines;
 
-  if (length < 0 || (size_t)length >= sizeof line || tuner->size + length > (size_t)MAX_FILE)
-    return;
-  lines = realloc (tuner->lines, tuner->size + (size_t)length + 1);
-  if (!lines)
-    return;
-  memcpy (lines + tuner->size, line, (size_t)length + 1);
-  tuner->lines = lines;
-  tuner->size += (size_t)length;
-  tuner->changed = true;
+  if (length >= 0 && (size_t)length < sizeof line)
+    append (&tuner->added, &tuner->added_size, line, (size_t)length);
 }
 
 /* Another file is written and takes the place of the old one, so that nobody ever reads half. */
-void
-cg_cuda_tuner_save (CgCudaTuner *tuner)
+static void
+replace (const CgCudaTuner *tuner, const char *lines, size_t size)
 {
-  const size_t room = tuner->cache ? strlen (tuner->cache) + 8 : 0;
-  char *path = tuner->changed && room ? malloc (room) : NULL;
+  const size_t room = strlen (tuner->cache) + 8;
+  char *path = malloc (room);
   int fd;
 
   if (!path)
@@ -130,13 +152,28 @@ cg_cuda_tuner_save (CgCudaTuner *tuner)
   snprintf (path, room, "%s.XXXXXX", tuner->cache);
   fd = mkstemp (path); /* mode 0600 */
   if (fd >= 0) {
-    const bool written = write (fd, tuner->lines, tuner->size) == (ssize_t)tuner->size;
+    const bool written = write (fd, lines, size) == (ssize_t)size;
 
     if (close (fd) != 0 || !written || rename (path, tuner->cache) != 0)
       unlink (path);
-    tuner->changed = false;
   }
   free (path);
+}
+
+void
+cg_cuda_tuner_save (CgCudaTuner *tuner)
+{
+  char *lines;
+  size_t size;
+
+  if (!tuner->cache || tuner->added_size == 0)
+    return;
+  lines = load (tuner, &size); /* others may have written meanwhile */
+  if (append (&lines, &size, tuner->added, tuner->added_size))
+    replace (tuner, lines, size);
+  else /* it is full: a new one */
+    replace (tuner, tuner->added, tuner->added_size);
+  free (lines);
 }
 
 /* ---- timing ---- */
@@ -309,13 +346,13 @@ cg_cuda_tuner_new (const CgCudaDevice *device, const char *cache, bool times)
     return NULL;
   tuner->device = device;
   tuner->times = times;
-  snprintf (tuner->key, sizeof tuner->key, "%s sm%d %d driver%d cublaslt%zu cudnn%zu module%d",
+  snprintf (tuner->key, sizeof tuner->key, "%s sm%d %d driver%d-%s cublaslt%zu cudnn%zu module%d",
             device->name, device->sm, device->multiprocessors, device->driver_version,
-            cublasLtGetVersion (), cudnnGetVersion (), CG_CUDA_MODULE_ABI);
+            device->driver_release, cublasLtGetVersion (), cudnnGetVersion (), CG_CUDA_MODULE_ABI);
   if (times && cache) {
     tuner->cache = strdup (cache);
     if (tuner->cache)
-      load (tuner);
+      tuner->lines = load (tuner, &tuner->size);
   }
   return tuner;
 }
@@ -327,5 +364,6 @@ cg_cuda_tuner_free (CgCudaTuner *tuner)
     return;
   free (tuner->cache);
   free (tuner->lines);
+  free (tuner->added);
   free (tuner);
 }

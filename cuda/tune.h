@@ -42,6 +42,6 @@ void cg_cuda_tuner_free (CgCudaTuner *tuner);
 void *cg_cuda_tuner_choose (CgCudaTuner *tuner, const CgCudaCandidates *candidates,
                             CgCudaError *error);
 
-/** cg_cuda_tuner_save: writes what was timed into the file, if anything was. A failure only costs time later: none is
+/** cg_cuda_tuner_save: adds what was timed to what is in the file by then, if anything was. Once. A failure only costs time later: none is
  * told. */
 void cg_cuda_tuner_save (CgCudaTuner *tuner);

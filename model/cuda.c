@@ -300,12 +300,13 @@ cg_cuda_time (gpointer data, gpointer const *samples, guint sets, guint n, guint
 }
 
 gboolean
-cg_cuda_picture_new (gpointer data, const CgFrame *frame, CgFrame *copy, GError **error)
+cg_cuda_picture_new (gpointer data, const CgFrame *frame, gboolean apart, CgFrame *copy,
+                     GError **error)
 {
   const Cuda *self = data;
   CgCudaError failure = { 0 };
 
-  return self->module->picture_new (self->engine, frame, copy, &failure) ||
+  return self->module->picture_new (self->engine, frame, apart, copy, &failure) ||
          translate (&failure, TRUE, error);
 }
 
@@ -318,14 +319,14 @@ cg_cuda_picture_free (gpointer data, CgFrame *copy)
 }
 
 gboolean
-cg_cuda_time_put (gpointer data, gpointer sample, const CgFrame *pictures, guint sets,
-                  gboolean apart, guint row, guint repeats, float *microseconds, GError **error)
+cg_cuda_time_put (gpointer data, gpointer sample, const CgFrame *pictures, guint sets, guint row,
+                  guint repeats, float *microseconds, GError **error)
 {
   const Cuda *self = data;
   CgCudaError failure = { 0 };
 
-  return self->module->time_put (self->engine, sample, pictures, sets, apart, row, repeats,
-                                 microseconds, &failure) ||
+  return self->module->time_put (self->engine, sample, pictures, sets, row, repeats, microseconds,
+                                 &failure) ||
          translate (&failure, TRUE, error);
 }
 

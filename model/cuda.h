@@ -30,15 +30,14 @@ gboolean cg_cuda_probe (guint device, GError **error);
 gboolean cg_cuda_time (gpointer backend, gpointer const *samples, guint sets, guint n,
                        guint repeats, float *microseconds, GError **error);
 
-/** cg_cuda_picture_new, cg_cuda_picture_free: @copy of @frame in the GPU's memory. */
-gboolean cg_cuda_picture_new (gpointer backend, const CgFrame *frame, CgFrame *copy,
+/** cg_cuda_picture_new, cg_cuda_picture_free: @copy of @frame in the GPU's memory; @apart: of a context of its own. */
+gboolean cg_cuda_picture_new (gpointer backend, const CgFrame *frame, gboolean apart, CgFrame *copy,
                               GError **error);
 void cg_cuda_picture_free (gpointer backend, CgFrame *copy);
 
 /** cg_cuda_time_put: see CgCudaModule.time_put: @pictures [sets] in the GPU's memory; fills @microseconds [repeats]. */
 gboolean cg_cuda_time_put (gpointer backend, gpointer sample, const CgFrame *pictures, guint sets,
-                           gboolean apart, guint row, guint repeats, float *microseconds,
-                           GError **error);
+                           guint row, guint repeats, float *microseconds, GError **error);
 
 /** cg_cuda_use_module: for tests: @module from now on, instead of the module's file; NULL: the file again. Engines that
  * run keep theirs. */

@@ -11,6 +11,7 @@
 
 #include "model/cuda.h"
 #include "model/generate.h"
+#include "model/shot.h"
 
 #define SEED 1
 #define SETS 4
@@ -20,7 +21,8 @@
 
 static const guint batches[] = { 1, 2, 4, 8, 16, 32 };
 
-/* One network in one precision. @samples: [SETS][MOST][frames]. @pictures: in the GPU's memory. */
+/* One network in one precision. @samples: [SETS][MOST][frames]. @device, @apart: in the GPU's memory, of the engine's context
+ * and of others. */
 typedef struct {
   const BenchOptions *options;
   const char *geometry;
@@ -31,7 +33,7 @@ typedef struct {
   gpointer backend;
   GPtrArray *samples;
   guint8 *planes[SETS];
-  CgFrame system[SETS], device[SETS];
+  CgFrame system[SETS], device[SETS], apart[SETS];
   CgOutputs *outputs;
   float *microseconds; /* [repeats] */
   JsonObject *root;
@@ -132,7 +134,8 @@ make_pictures (CudaBench *b, GRand *rand, GError **error)
                               .stride = { (gint)width, (gint)width },
                               .matrix = CG_MATRIX_BT709,
                               .cosited_h = TRUE };
-    if (!cg_cuda_picture_new (b->backend, &b->system[i], &b->device[i], error))
+    if (!cg_cuda_picture_new (b->backend, &b->system[i], FALSE, &b->device[i], error) ||
+        !cg_cuda_picture_new (b->backend, &b->system[i], TRUE, &b->apart[i], error))
       return FALSE;
   }
   return TRUE;
@@ -161,6 +164,8 @@ bench_close (CudaBench *b)
   for (guint i = 0; i < SETS; i++) {
     if (b->device[i].plane[0])
       cg_cuda_picture_free (b->backend, &b->device[i]);
+    if (b->apart[i].plane[0])
+      cg_cuda_picture_free (b->backend, &b->apart[i]);
     g_free (b->planes[i]);
   }
   g_ptr_array_unref (b->samples);
@@ -212,25 +217,25 @@ add_picture (CudaBench *b, const char *from)
   set_times (entry, b->microseconds, b->repeats, 1, "us");
 }
 
-/* Pictures in the GPU's memory: one at a time; one behind the other, as many streams give them; and as if they lay in
- * another context. */
+/* Pictures in the GPU's memory: one at a time; one behind the other, as many streams give them; and in another context,
+ * as a decoder's are. */
 static gboolean
 measure_device_pictures (CudaBench *b, GError **error)
 {
-  static const struct {
+  const struct {
     const char *name;
-    gboolean apart;
+    const CgFrame *pictures;
     guint row;
-  } ways[] = { { "device", FALSE, 1 },
-               { "device-in-a-row", FALSE, 20 },
-               { "device-apart", TRUE, 1 } };
+  } ways[] = { { "device", b->device, 1 },
+               { "device-in-a-row", b->device, 20 },
+               { "device-apart", b->apart, 1 } };
   gpointer sample = b->samples->pdata[0];
 
   for (guint i = 0; i < G_N_ELEMENTS (ways); i++) {
-    if (!cg_cuda_time_put (b->backend, sample, b->device, SETS, ways[i].apart, ways[i].row,
-                           b->repeats / 10, b->microseconds, error) ||
-        !cg_cuda_time_put (b->backend, sample, b->device, SETS, ways[i].apart, ways[i].row,
-                           b->repeats, b->microseconds, error))
+    if (!cg_cuda_time_put (b->backend, sample, ways[i].pictures, SETS, ways[i].row, b->repeats / 10,
+                           b->microseconds, error) ||
+        !cg_cuda_time_put (b->backend, sample, ways[i].pictures, SETS, ways[i].row, b->repeats,
+                           b->microseconds, error))
       return FALSE;
     add_picture (b, ways[i].name);
   }
@@ -255,17 +260,24 @@ measure_pictures (CudaBench *b, GError **error)
   return TRUE;
 }
 
-/* The @i-th picture, and the window that it completes. */
+/* What an element does with the @i-th picture, as a sample and for its shot, and the window that it completes. */
 static gboolean
 answer (CudaBench *b, guint i, gboolean with_window, GError **error)
 {
   const gint cancel = 0;
+  const guint image = b->model->geometry.image;
+  const CgBackend *cuda = cg_backend_cuda ();
   gpointer const *window = b->samples->pdata + (gsize)(i % SETS) * b->frames;
+  gpointer sample = window[i % b->frames];
+  g_autofree guint8 *pixels = g_malloc ((gsize)3 * image * image);
+  const CgFrame seen = cg_frame_of_sample (image, pixels);
+  CgShotSignature signature;
 
-  return cg_backend_cuda ()->sample_put (b->backend, window[i % b->frames], &b->device[i % SETS],
-                                         error) &&
-         (!with_window ||
-          cg_backend_cuda ()->run (b->backend, window, 1, &b->outputs, &cancel, error));
+  if (!cuda->sample_put (b->backend, sample, &b->device[i % SETS], error) ||
+      !cuda->sample_get (b->backend, sample, pixels, error))
+    return FALSE;
+  cg_shot_describe (&seen, &signature);
+  return !with_window || cuda->run (b->backend, window, 1, &b->outputs, &cancel, error);
 }
 
 static gboolean

@@ -12,6 +12,24 @@
 
 static GString *printed;
 
+/* The module, with its calls counted. */
+static CgCudaModule counting;
+static guint n_puts, n_gets;
+
+static bool
+count_put (CgCudaEngine *engine, CgCudaSample *sample, const CgFrame *frame, CgCudaError *error)
+{
+  n_puts += frame->memory == CG_MEMORY_CUDA;
+  return cg_cuda_module ()->sample_put (engine, sample, frame, error);
+}
+
+static bool
+count_get (CgCudaEngine *engine, CgCudaSample *sample, uint8_t *pixels, CgCudaError *error)
+{
+  n_gets++;
+  return cg_cuda_module ()->sample_get (engine, sample, pixels, error);
+}
+
 static void
 keep (const char *text)
 {
@@ -78,6 +96,9 @@ test_json (void)
 
   g_assert_cmpint (status, ==, EXIT_SUCCESS);
   g_assert_false (json_object_has_member (root, "error"));
+  /* For each picture in the GPU's memory an element also fetches the model frame. */
+  g_assert_cmpuint (n_puts, >, 0);
+  g_assert_cmpuint (n_gets, ==, n_puts);
   expect_entries (root, "results", 1, "windows_per_s");
   expect_entries (root, "pictures", 4, "median_us");
   expect_entries (root, "end_to_end", 1, "p99_ms");
@@ -136,7 +157,10 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   cg_fake_emulate ();
-  cg_cuda_use_module (cg_cuda_module ());
+  counting = *cg_cuda_module ();
+  counting.sample_put = count_put;
+  counting.sample_get = count_get;
+  cg_cuda_use_module (&counting);
   g_test_add_func ("/cuda/bench/json", test_json);
   g_test_add_func ("/cuda/bench/failure", test_failure);
   g_test_add_func ("/cuda/bench/table", test_table);

@@ -75,7 +75,7 @@ test_arena_short (void)
   CgCudaError error = { 0 };
 
   cg_cuda_arena_add (&arena, &slot, (5 << 20) + 1, 1);
-  cg_fake_settings.memory = 36 << 20; /* of which 32 are the device's own */
+  cg_fake_settings.memory = CG_CUDA_WORKSPACE + (4 << 20);
   g_assert_false (cg_cuda_arena_allocate (&arena, "tests", &error));
   g_assert_cmpint (error.status, ==, CG_CUDA_MEMORY);
   g_assert_nonnull (strstr (error.message, "for tests: it takes 6 MiB, and 4 MiB are free"));

@@ -22,7 +22,7 @@
 #endif
 
 #define SEED 1
-#define MOST_WINDOWS 16
+#define MOST_WINDOWS 32
 
 static const char *no_device; /* why there is none */
 
@@ -233,6 +233,7 @@ static void
 test_batches (void)
 {
   const guint most = asked_for ("short") ? 5 : 9;
+  g_autoptr (GError) error = NULL;
   CgOutputs *alone[MOST_WINDOWS];
   Net net;
   Run run;
@@ -254,6 +255,24 @@ test_batches (void)
       expect_near ("a window in a batch and alone",
                    distance (run.outputs[w]->features, alone[w]->features, width), 1e-3);
   }
+  /* More windows than have samples of their own. */
+  const guint frames = net.model->geometry.frames;
+  gpointer samples[MOST_WINDOWS * CG_MAX_FRAMES];
+  CgOutputs *outputs[MOST_WINDOWS];
+  for (guint w = 0; w < MOST_WINDOWS; w++) {
+    outputs[w] = cg_outputs_new (&net.model->geometry, TRUE);
+    memcpy (samples + (gsize)w * frames, run.samples + (gsize)(w % most) * frames,
+            frames * sizeof *samples);
+  }
+  for (guint n = 17; n <= MOST_WINDOWS; n += 15) {
+    run.backend->run (run.engine, samples, n, outputs, NULL, &error);
+    g_assert_no_error (error);
+    for (guint w = 0; w < n; w++)
+      expect_near ("a window in a large batch and alone",
+                   distance (outputs[w]->features, alone[w % most]->features, width), 1e-3);
+  }
+  for (guint w = 0; w < MOST_WINDOWS; w++)
+    g_free (outputs[w]);
   /* The same batch again: the same bits. */
   memcpy (alone[1]->features, run.outputs[1]->features, width * sizeof (float));
   run_go (&run, 0, most);
@@ -401,7 +420,7 @@ test_pictures (void)
 {
   g_autoptr (GError) error = NULL;
   guint8 *planes;
-  CgFrame device;
+  CgFrame device, apart;
   float time = 0;
   Net net;
   Run run;
@@ -422,17 +441,23 @@ test_pictures (void)
   g_assert_no_error (error);
   run.backend->sample_get (run.engine, run.samples[0], expected, &error);
   g_assert_no_error (error);
-  cg_cuda_picture_new (run.engine, &system, &device, &error);
+  cg_cuda_picture_new (run.engine, &system, FALSE, &device, &error);
   g_assert_no_error (error);
   run.backend->sample_put (run.engine, run.samples[0], &device, &error);
   g_assert_no_error (error);
   expect_sample (&run, run.samples[0], expected, size);
 
-  /* also out of a copy, and from another context. */
-  cg_cuda_time_put (run.engine, run.samples[0], &device, 1, TRUE, 1, 1, &time, &error);
+  /* also from other contexts. */
+  cg_cuda_picture_new (run.engine, &system, TRUE, &apart, &error);
   g_assert_no_error (error);
-  g_assert_cmpfloat (time, >, 0);
-  expect_sample (&run, run.samples[0], expected, size);
+  for (guint i = 0; i < 2; i++) {
+    cg_cuda_time_put (run.engine, run.samples[0], i == 0 ? &device : &apart, 1, 1, 1, &time,
+                      &error);
+    g_assert_no_error (error);
+    g_assert_cmpfloat (time, >, 0);
+    expect_sample (&run, run.samples[0], expected, size);
+  }
+  cg_cuda_picture_free (run.engine, &apart);
   check_foreign (&run, planes, expected, size);
   check_resized (&run);
 

@@ -5,8 +5,10 @@ None of this takes a GPU. Machines that have none are made here: a driver is a l
 one stands for a driver on which nothing works."""
 
 import ctypes
+import json
 import os
 import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +54,42 @@ def test_the_module_shows_one_symbol_and_stays(module):
     assert "NODELETE" in subprocess.run(["readelf", "-d", module], capture_output=True, text=True, check=True).stdout
 
 
+def fat_binaries(path: Path) -> list[set[tuple[str, int]]]:
+    """What each of the file's fat binaries holds: ("code" or "ptx", architecture). nvcc writes one for each source."""
+    sections = subprocess.run(["readelf", "-SW", path], capture_output=True, text=True, check=True).stdout
+    start, size = (int(n, 16) for n in re.search(r"\.nv_fatbin\s+PROGBITS\s+\S+\s+(\S+)\s+(\S+)", sections).groups())
+    data, at, found = path.read_bytes()[start : start + size], 0, []
+    while at < len(data):
+        magic, _, header, length = struct.unpack_from("<IHHQ", data, at)
+        if magic != 0xBA55ED50:  # what aligns the next one
+            at += 8
+            continue
+        at += header
+        end, parts = at + length, set()
+        while at < end:
+            kind, _, header, length = struct.unpack_from("<HHIQ", data, at)
+            parts.add(({1: "ptx", 2: "code"}[kind], struct.unpack_from("<I", data, at + 28)[0]))
+            at += header + length
+        found.append(parts)
+    return found
+
+
+def test_every_kernel_is_there_for_every_architecture(module):
+    """What is promised by default, unless this build was told otherwise."""
+    options = (ROOT / "meson_options.txt").read_text()
+    promised = re.findall(r"'(\d+)'", re.search(r"'nvidia_architectures'.*?value: \[(.*?)\]", options).group(1))
+    assert promised == ["75", "80", "86", "89", "90", "100", "120"]
+    told = BUILD / "meson-info" / "intro-buildoptions.json"
+    if told.exists():
+        (promised,) = (o["value"] for o in json.loads(told.read_text()) if o["name"] == "nvidia_architectures")
+
+    binaries = fat_binaries(module)
+    assert len(binaries) == len(list((ROOT / "cuda" / "kernels").glob("*.cu")))
+    for parts in binaries:
+        assert {architecture for kind, architecture in parts if kind == "code"} == {int(a) for a in promised}
+        assert [architecture for kind, architecture in parts if kind == "ptx"] == [100]
+
+
 @pytest.mark.parametrize("path", ["gst-plugin/libgstcityguessr.so", "pipelines/cityguessr"])
 def test_nothing_else_links_cuda(path):
     if not (BUILD / path).exists():
@@ -85,7 +123,7 @@ def probe(module: Path, **variables: str) -> tuple[bool, int, str]:
     )
     assert done.returncode == 0, done.stderr
     abi, works, status, message = done.stdout.strip().split(" ", 3)
-    assert abi == "3"
+    assert abi == "4"
     return works == "True", int(status), message
 
 

@@ -112,7 +112,7 @@ cublasLtDestroy (cublasLtHandle_t handle)
 size_t
 cublasLtGetVersion (void)
 {
-  return CUBLAS_VERSION;
+  return cg_fake_settings.lt ? cg_fake_settings.lt : CUBLAS_VERSION;
 }
 
 size_t

@@ -10,17 +10,25 @@
 
 #include <cuda.h>
 
-static const CgFakeSettings defaults = { .devices = 1, .capability = 90, .memory = 1u << 30 };
+#define DEFAULTS                                                          \
+  {                                                                       \
+    .devices = 1, .capability = 90, .memory = 1u << 30, .processors = 132 \
+  }
 
-CgFakeSettings cg_fake_settings = { .devices = 1, .capability = 90, .memory = 1u << 30 };
+#define MAX_DEVICES 4
+
+static const CgFakeSettings defaults = DEFAULTS;
+
+CgFakeSettings cg_fake_settings = DEFAULTS;
 GRecMutex cg_fake_lock;
 
 static guint64 n_calls;
 static guint n_retained; /* primary contexts */
-static gboolean lost, vanished;
+static gboolean lost[MAX_DEVICES], vanished;
 static const char *fail_name;
 static GString *faults, *calls_log;
 static GPtrArray *traced_calls, *traced_ops;
+static GSList *created; /* contexts, by create_context() */
 
 static __thread cudaError_t last_error; /* each thread has its own */
 static __thread gint current_device;
@@ -36,16 +44,29 @@ strike (const char *name)
 }
 
 void
-cg_fake_lose (const char *name)
+cg_fake_lose (const char *name, gint device)
 {
   strike (name);
-  lost = TRUE;
+  lost[device] = TRUE;
+}
+
+void
+cg_fake_lose_device (gint device)
+{
+  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&cg_fake_lock);
+  cg_fake_lose (__func__, device);
+}
+
+gboolean
+cg_fake_lost_device (gint device)
+{
+  return lost[device];
 }
 
 gboolean
 cg_fake_lost (void)
 {
-  return lost;
+  return lost[cg_fake_device ()];
 }
 
 guint
@@ -56,14 +77,21 @@ cg_fake_enter (const char *name)
     g_ptr_array_add (traced_calls, (gpointer)name);
   n_calls++;
   if (cg_fake_settings.lose_at && n_calls >= cg_fake_settings.lose_at)
-    cg_fake_lose (name);
-  if (lost)
+    cg_fake_lose (name, cg_fake_device ());
+  if (cg_fake_lost ())
     return 2;
-  if (n_calls == cg_fake_settings.fail_at) {
-    strike (name);
-    return 1;
-  }
-  return 0;
+  if (n_calls != cg_fake_settings.fail_at && g_strcmp0 (name, cg_fake_settings.fail_call) != 0)
+    return 0;
+  cg_fake_settings.fail_call = NULL;
+  strike (name);
+  cg_fake_return ((cudaError_t)cg_fake_settings.fail_as);
+  return 1;
+}
+
+cudaError_t
+cg_fake_failure (cudaError_t fitting)
+{
+  return cg_fake_settings.fail_as ? (cudaError_t)cg_fake_settings.fail_as : fitting;
 }
 
 void
@@ -157,9 +185,11 @@ cg_fake_leaks (void)
   append_count (text, streams, "streams");
   append_count (text, events, "events");
   append_count (text, graphs, "graphs");
+  append_count (text, g_slist_length (created), "contexts");
   append_count (text, cg_fake_lt_count (), "cuBLASLt objects");
   append_count (text, cg_fake_dnn_count (), "cuDNN objects");
-  append_count (text, n_retained, "retained contexts");
+  /* A device that does not answer keeps its own. */
+  append_count (text, cg_fake_settings.silent ? 0 : n_retained, "retained contexts");
   append_count (text, depth, "contexts that this thread entered");
   return g_string_free (text, FALSE);
 }
@@ -168,9 +198,12 @@ void
 cg_fake_reset (void)
 {
   g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&cg_fake_lock);
+  if (cg_fake_settings.silent)
+    n_retained = 0;
   cg_fake_settings = defaults;
   n_calls = 0;
-  lost = vanished = FALSE;
+  memset (lost, 0, sizeof lost);
+  vanished = FALSE;
   fail_name = NULL;
   last_error = cudaSuccess;
   if (faults)
@@ -200,7 +233,7 @@ cg_fake_return (cudaError_t error)
 cudaError_t
 cudaGetLastError (void)
 {
-  const cudaError_t error = lost ? cudaErrorIllegalAddress : last_error;
+  const cudaError_t error = cg_fake_lost () ? cudaErrorIllegalAddress : last_error;
   last_error = cudaSuccess;
   return error;
 }
@@ -208,7 +241,7 @@ cudaGetLastError (void)
 cudaError_t
 cudaPeekAtLastError (void)
 {
-  return lost ? cudaErrorIllegalAddress : last_error;
+  return cg_fake_lost () ? cudaErrorIllegalAddress : last_error;
 }
 
 const char *
@@ -247,7 +280,6 @@ cudaGetErrorString (cudaError_t error)
 
 /* ---- contexts: the primary one of each device, and those of cg_fake_context_new() ---- */
 
-#define MAX_DEVICES 4
 #define MAX_DEPTH 16
 
 struct CUctx_st {
@@ -267,6 +299,12 @@ gint
 cg_fake_device (void)
 {
   return ((CUcontext)cg_fake_context ())->device;
+}
+
+gint
+cg_fake_device_of (gpointer context)
+{
+  return context ? ((CUcontext)context)->device : cg_fake_device ();
 }
 
 gpointer
@@ -296,6 +334,7 @@ cg_fake_contexts_vanish (void)
   vanished = TRUE;
   cg_fake_streams_vanish ();
   cg_fake_memory_vanish ();
+  g_slist_free_full (g_steal_pointer (&created), g_free);
   cg_fake_lt_vanish ();
   cg_fake_dnn_vanish ();
 }
@@ -321,6 +360,43 @@ pop_current (CUcontext *context)
   depth--;
   if (context)
     *context = stack[depth];
+  return CUDA_SUCCESS;
+}
+
+void
+cg_fake_context_push (gpointer context)
+{
+  g_assert (push_current (context) == CUDA_SUCCESS);
+}
+
+void
+cg_fake_context_pop (void)
+{
+  pop_current (NULL);
+}
+
+static CUresult
+create_context (CUcontext *context, guint flags, CUdevice device)
+{
+  CG_FAKE_CALL_AS (CUDA_ERROR_OUT_OF_MEMORY, CUDA_ERROR_ILLEGAL_ADDRESS);
+  if (device < 0 || device >= cg_fake_settings.devices)
+    return CUDA_ERROR_INVALID_DEVICE;
+  *context = cg_fake_context_new (device);
+  created = g_slist_prepend (created, *context);
+  return push_current (*context);
+}
+
+static CUresult
+destroy_context (CUcontext context)
+{
+  CG_FAKE_RELEASE ();
+  if (vanished || !g_slist_find (created, context)) {
+    cg_fake_note ("cuCtxDestroy: there is no such context");
+    return CUDA_ERROR_INVALID_CONTEXT;
+  }
+  created = g_slist_remove (created, context);
+  cg_fake_memory_end (context);
+  cg_fake_context_free (context);
   return CUDA_SUCCESS;
 }
 
@@ -380,7 +456,7 @@ get_error_text (CUresult result, const char **text)
 static CUresult
 pointer_attribute (void *value, CUpointer_attribute attribute, CUdeviceptr pointer)
 {
-  CG_FAKE_CALL_AS (CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_ILLEGAL_ADDRESS);
+  CG_FAKE_CALL_AS (CUDA_ERROR_NOT_INITIALIZED, CUDA_ERROR_ILLEGAL_ADDRESS);
   const CgFakeMemory *memory = cg_fake_find ((const void *)(gsize)pointer);
   if (!memory)
     return CUDA_ERROR_INVALID_VALUE;
@@ -406,6 +482,8 @@ static const struct {
   { "cuCtxPushCurrent", (void (*) (void))push_current },
   { "cuCtxPopCurrent", (void (*) (void))pop_current },
   { "cuCtxGetCurrent", (void (*) (void))get_current },
+  { "cuCtxCreate", (void (*) (void))create_context },
+  { "cuCtxDestroy", (void (*) (void))destroy_context },
   { "cuCtxSetCurrent", (void (*) (void))set_current },
   { "cuCtxGetDevice", (void (*) (void))get_device },
   { "cuDevicePrimaryCtxRetain", (void (*) (void))primary_retain },
@@ -426,6 +504,8 @@ cudaGetDriverEntryPointByVersion (const char *symbol, void **function, unsigned 
   for (guint i = 0; i < G_N_ELEMENTS (driver); i++)
     if (strcmp (driver[i].name, symbol) == 0)
       memcpy (function, &driver[i].function, sizeof *function);
+  if (version >= 11040 && strcmp (symbol, "cuCtxCreate") == 0)
+    *function = NULL; /* those with more parameters are not faked */
   if (result)
     *result = *function ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
   return cudaSuccess;
@@ -480,12 +560,15 @@ cudaGetDeviceProperties (struct cudaDeviceProp *properties, int device)
   if (device < 0 || device >= cg_fake_settings.devices)
     return cg_fake_return (cudaErrorInvalidDevice);
   memset (properties, 0, sizeof *properties);
-  g_snprintf (properties->name, sizeof properties->name, "Fake GPU %d", device);
+  if (cg_fake_settings.name)
+    g_strlcpy (properties->name, cg_fake_settings.name, sizeof properties->name);
+  else
+    g_snprintf (properties->name, sizeof properties->name, "Fake GPU %d", device);
   memset (&properties->uuid, 0x40 + device, sizeof properties->uuid);
   properties->totalGlobalMem = cg_fake_settings.memory;
   properties->major = (int)cg_fake_settings.capability / 10;
   properties->minor = (int)cg_fake_settings.capability % 10;
-  properties->multiProcessorCount = 132;
+  properties->multiProcessorCount = cg_fake_settings.processors;
   properties->warpSize = 32;
   properties->maxThreadsPerBlock = 1024;
   properties->maxThreadsPerMultiProcessor = 2048;
@@ -510,7 +593,7 @@ cudaDeviceGetAttribute (int *value, enum cudaDeviceAttr attribute, int device)
     *value = (int)cg_fake_settings.capability % 10;
     return cudaSuccess;
   case cudaDevAttrMultiProcessorCount:
-    *value = 132;
+    *value = cg_fake_settings.processors;
     return cudaSuccess;
   case cudaDevAttrMaxSharedMemoryPerBlock:
     *value = 48 << 10;
@@ -542,7 +625,9 @@ cudaError_t
 cudaDriverGetVersion (int *version)
 {
   CG_FAKE_CALL (cudaErrorUnknown);
-  *version = cg_fake_settings.devices < 0 ? 11040 : 13000;
+  *version = cg_fake_settings.driver        ? MAX (cg_fake_settings.driver, 0)
+             : cg_fake_settings.devices < 0 ? 11040
+                                            : 13000;
   return cudaSuccess;
 }
 

@@ -72,10 +72,21 @@ descriptor_unref (gpointer data)
   g_free (descriptor);
 }
 
+static void
+drop (gpointer descriptor, gpointer unused)
+{
+  descriptor_unref (descriptor);
+}
+
 void
 cg_fake_dnn_vanish (void)
 {
   g_slist_free_full (g_steal_pointer (&handles), g_free);
+  if (cg_fake_settings.silent && live) {
+    g_autoptr (GList) left = g_hash_table_get_keys (live);
+    g_hash_table_remove_all (live);
+    g_list_foreach (left, (GFunc)drop, NULL);
+  }
 }
 
 guint
@@ -115,7 +126,7 @@ cudnnSetStream (cudnnHandle_t handle, cudaStream_t stream)
 size_t
 cudnnGetVersion (void)
 {
-  return cg_fake_settings.dnn_version ? cg_fake_settings.dnn_version : CUDNN_VERSION;
+  return cg_fake_settings.dnn ? cg_fake_settings.dnn : CUDNN_VERSION;
 }
 
 size_t

@@ -23,23 +23,37 @@ G_BEGIN_DECLS
  * @devices: their number; negative: the driver is too old for the runtime
  * @capability: 10 * major + minor, as in sm_90
  * @memory: bytes that can be allocated on a device in all
+ * @name: of every device; NULL: "Fake GPU 0" and so on
+ * @processors: multiprocessors of every device
+ * @driver, @lt, @dnn: versions that are told of the driver, cuBLASLt and cuDNN; 0: what fits. @driver negative: there is
+ *   none
  * @fail_at: the n-th call that can fail (from 1) does, with the status that fits it; 0: none
- * @lose_at: the n-th call and every one after it fails with cudaErrorIllegalAddress; 0: none
- * @lose_op_at: the same from the n-th piece of work that a stream does: told by the next wait
+ * @fail_call: the next call of this name fails; it then becomes NULL
+ * @fail_as: what fails does so with this cudaError_t; a library's call with what fits, and this behind it; 0: what fits
+ * @lose_at: with the n-th call the device whose context is current is lost: this call and every one after it fails with
+ *   cudaErrorIllegalAddress; 0: none
+ * @lose_op_at: the same with the n-th piece of work that a stream does: told by the next wait
+ * @silent: no device does any work any more. Who waits without a bound, which would be for ever, is a fault
+ * @captured: called, by the capturing thread, when a capture has begun
  * @strict_c: the cublasStatus_t with which cuBLASLt refuses a C whose batches lie otherwise than D's, as it may; 0: never
  * @lazy: cuBLASLt loads its code at its first product, which it therefore refuses while a graph is captured; it then
  *   becomes FALSE
- * @dnn_version: what cuDNN says that it is; 0: that of its headers
  * @seed: which of the libraries' algorithms are fast, as events measure it
  */
 typedef struct {
   gint devices;
   guint capability;
   gsize memory;
+  const char *name;
+  int processors, driver;
+  gsize lt, dnn;
   guint64 fail_at, lose_at, lose_op_at;
+  const char *fail_call;
+  int fail_as;
+  gboolean silent;
+  void (*captured) (void);
   int strict_c;
   gboolean lazy;
-  gsize dnn_version;
   guint seed;
 } CgFakeSettings;
 
@@ -81,14 +95,20 @@ gsize cg_fake_poison_changed (void);
  * cudaGetDriverEntryPointByVersion() finds: cuCtxPushCurrent, cuCtxPopCurrent, cuCtxGetCurrent ... */
 gpointer cg_fake_context_new (gint device);
 void cg_fake_context_free (gpointer context);
+/** cg_fake_context_push, cg_fake_context_pop: as the driver's functions. */
+void cg_fake_context_push (gpointer context);
+void cg_fake_context_pop (void);
 
 /** cg_fake_disown: the allocation that @pointer begins belongs to no context any more, as pooled and virtual memory does
  * not. */
 void cg_fake_disown (void *pointer);
 
+/** cg_fake_lose_device: from now on @device is lost. */
+void cg_fake_lose_device (gint device);
+
 /** cg_fake_contexts_vanish: as when somebody resets the device: no context can be made current until the next reset,
  * and what was made in one is gone, the libraries' handles among it. Freeing such a thing is a fault then, for it could
- * be somebody else's by now. */
+ * be somebody else's by now. Of silent devices cuDNN's descriptors go, too. */
 void cg_fake_contexts_vanish (void);
 
 /* ---- for the emulator of kernels ---- */

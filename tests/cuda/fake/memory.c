@@ -137,6 +137,19 @@ cg_fake_memory_vanish (void)
   g_clear_pointer (&memories, g_ptr_array_unref);
 }
 
+void
+cg_fake_memory_end (gpointer context)
+{
+  for (guint i = memories ? memories->len : 0; i-- > 0;) {
+    CgFakeMemory *memory = memories->pdata[i];
+    if (memory->context != context)
+      continue;
+    check_guards (memory);
+    g_ptr_array_remove_index (memories, i);
+    memory_free (memory);
+  }
+}
+
 static cudaError_t
 release (void *pointer, CgFakeKind kind, const char *name)
 {
@@ -389,7 +402,7 @@ gint
 cg_fake_peer_copy (guint64 to, gpointer to_context, guint64 from, gpointer from_context, gsize size,
                    cudaStream_t stream)
 {
-  CG_FAKE_CALL_AS (cudaErrorInvalidValue, cudaErrorIllegalAddress);
+  CG_FAKE_CALL_AS (cg_fake_failure (cudaErrorInvalidValue), cudaErrorIllegalAddress);
   const Copy copy = { .to = (guint8 *)(gsize)to,
                       .from = (const guint8 *)(gsize)from,
                       .to_pitch = size,

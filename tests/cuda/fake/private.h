@@ -10,18 +10,21 @@ G_BEGIN_DECLS
 
 extern GRecMutex cg_fake_lock; /* over everything */
 
-/** cg_fake_enter: counts the call @name and says whether it fails: 0, 1 (this once), 2 (all is lost). */
+/** cg_fake_enter: counts the call @name and says whether it fails: 0, 1 (this once), 2 (the device is lost). */
 guint cg_fake_enter (const char *name);
-/** cg_fake_lost: whether all is lost already. */
+/** cg_fake_lost: whether the current device is lost already; cg_fake_lost_device: whether @device is. */
 gboolean cg_fake_lost (void);
-/** cg_fake_lose: from now on all is lost. */
-void cg_fake_lose (const char *name);
+gboolean cg_fake_lost_device (gint device);
+/** cg_fake_lose: from now on @device is lost. */
+void cg_fake_lose (const char *name, gint device);
 /** cg_fake_vanished: after cg_fake_contexts_vanish(). */
 gboolean cg_fake_vanished (void);
 void cg_fake_note (const char *format, ...) G_GNUC_PRINTF (1, 2); /* a fault */
 void cg_fake_trace_op (const char *name);
 void cg_fake_log_line (const char *prefix, const char *name);
 
+/** cg_fake_failure: with what a call fails that would with @fitting. */
+cudaError_t cg_fake_failure (cudaError_t fitting);
 /** cg_fake_return: what cudaGetLastError() will say. Returns @error. */
 cudaError_t cg_fake_return (cudaError_t error);
 
@@ -34,8 +37,9 @@ cudaError_t cg_fake_return (cudaError_t error);
       return fake_fails == 1 ? (failure) : (lost_failure);                                        \
   } while (0)
 
-#define CG_FAKE_CALL(failure) \
-  CG_FAKE_CALL_AS (cg_fake_return (failure), cg_fake_return (cudaErrorIllegalAddress))
+#define CG_FAKE_CALL(failure)                                  \
+  CG_FAKE_CALL_AS (cg_fake_return (cg_fake_failure (failure)), \
+                   cg_fake_return (cudaErrorIllegalAddress))
 
 /* The same for calls that give something back: never counted, only lost. _OF_CONTEXT: something of a context. */
 #define CG_FAKE_RELEASE()                                                                         \
@@ -70,6 +74,8 @@ CgFakeMemory *cg_fake_find (const void *pointer);
  * device. @what names the access. */
 gboolean cg_fake_check (const void *pointer, gsize size, const char *what);
 
+/** cg_fake_memory_end: of the allocations of @context, which is destroyed. */
+void cg_fake_memory_end (gpointer context);
 /** cg_fake_memory_vanish, cg_fake_streams_vanish, cg_fake_lt_vanish, cg_fake_dnn_vanish: all of it, work left undone. */
 void cg_fake_memory_vanish (void);
 void cg_fake_streams_vanish (void);
@@ -107,6 +113,8 @@ void cg_fake_tick (gdouble microseconds);
 /** cg_fake_context: the one that is current for this thread; NULL is the primary one. */
 gpointer cg_fake_context (void);
 gint cg_fake_device (void);
+/** cg_fake_device_of: that of @context; NULL: the current one. */
+gint cg_fake_device_of (gpointer context);
 
 /** cg_fake_lt_count, cg_fake_dnn_count: open handles and descriptors of the two libraries. */
 guint cg_fake_lt_count (void);

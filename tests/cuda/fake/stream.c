@@ -141,14 +141,30 @@ op_unref (gpointer data)
 
 /* ---- doing it ---- */
 
+static gint running; /* the device whose work is being done */
+
 static gboolean run_first (Stream *stream);
 static void run_exec (void *data);
+
+static gint
+device_of (const Stream *stream)
+{
+  return cg_fake_device_of (stream->context);
+}
+
+/* Waits without a bound. */
+static void
+blame (const Stream *stream)
+{
+  if (cg_fake_settings.silent && stream->queue.length > 0)
+    cg_fake_note ("somebody waits for a device that does not answer");
+}
 
 static void
 run_op (Op *op)
 {
   if (op->wait) {
-    while (!cg_fake_lost () && op->wait->done < op->generation && run_first (op->from))
+    while (op->wait->done < op->generation && run_first (op->from))
       ;
     return;
   }
@@ -162,8 +178,8 @@ run_op (Op *op)
   if (op->run != run_exec) /* whose parts count, not the launch */
     cg_fake_trace_op (op->name);
   if (cg_fake_settings.lose_op_at && n_ops >= cg_fake_settings.lose_op_at)
-    cg_fake_lose (op->name);
-  if (cg_fake_lost ())
+    cg_fake_lose (op->name, running);
+  if (cg_fake_lost_device (running))
     return;
   now += 1;
   op->run (op->data);
@@ -172,10 +188,13 @@ run_op (Op *op)
 static gboolean
 run_first (Stream *stream)
 {
-  Op *op = g_queue_pop_head (&stream->queue);
+  const gint before = running;
+  Op *op = cg_fake_settings.silent ? NULL : g_queue_pop_head (&stream->queue);
   if (!op)
     return FALSE;
+  running = device_of (stream);
   run_op (op);
+  running = before;
   op_unref (op);
   return TRUE;
 }
@@ -185,6 +204,7 @@ cg_fake_drain (cudaStream_t stream)
 {
   if (!stream)
     stream = &legacy;
+  blame (stream);
   while (run_first (stream))
     ;
 }
@@ -194,7 +214,7 @@ cg_fake_drain_all (gboolean every)
 {
   for (guint i = 0; streams && i < streams->len; i++) {
     Stream *stream = streams->pdata[i];
-    if (every || stream->blocking)
+    if (device_of (stream) == cg_fake_device () && (every || stream->blocking))
       cg_fake_drain (stream);
   }
   cg_fake_drain (&legacy);
@@ -505,7 +525,9 @@ cudaEventRecordWithFlags (cudaEvent_t event, cudaStream_t stream, unsigned int f
 static void
 event_wait (Event *event)
 {
-  while (!cg_fake_lost () && event->done < event->recorded && run_first (event->stream))
+  if (event->done < event->recorded)
+    blame (event->stream);
+  while (event->done < event->recorded && run_first (event->stream))
     ;
 }
 
@@ -567,9 +589,18 @@ graph_free (cudaGraph_t graph)
   n_captured--;
 }
 
+static void
+tell_captured (const gboolean *begun)
+{
+  if (*begun && cg_fake_settings.captured)
+    cg_fake_settings.captured ();
+}
+
 cudaError_t
 cudaStreamBeginCapture (cudaStream_t stream, enum cudaStreamCaptureMode mode)
 {
+  __attribute__ ((cleanup (tell_captured))) gboolean begun =
+      FALSE; /* when the lock is given back */
   CG_FAKE_CALL (cudaErrorMemoryAllocation);
   if (!stream || !known (stream))
     return cg_fake_return (cudaErrorStreamCaptureUnsupported);
@@ -582,6 +613,7 @@ cudaStreamBeginCapture (cudaStream_t stream, enum cudaStreamCaptureMode mode)
   if (!captures)
     captures = g_ptr_array_new ();
   g_ptr_array_add (captures, stream->graph);
+  begun = TRUE;
   return cudaSuccess;
 }
 
