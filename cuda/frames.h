@@ -1,11 +1,12 @@
 /* Samples: model-size frames on the device, and how pictures become them.
  *
- * Room for samples comes in slabs that are kept until the end. That and room for larger pictures than any before are
- * the only calls after opening that may wait for the device longer than cg_cuda_device_wait() does. A picture in system memory is copied into pinned
- * memory, from there to the device, and resized there, all but the first on a stream of an uploader's own. There are
- * some uploaders, so that several threads can put samples at once; they take turns, so that also a single thread's
- * pictures follow each other without waiting for the one before. Their streams go before the engine's, so that no
- * video waits for a batch to end.
+ * Room for samples comes in slabs that are kept until the end. That, and room for larger pictures than any before, are
+ * the only calls after opening that may wait for the device longer than cg_cuda_device_wait() does.
+ *
+ * A picture in system memory is copied into pinned memory, from there to the device, and resized there, all but the first
+ * on a stream of an uploader's own. There are some uploaders, so that several threads can put samples at once; they take
+ * turns, so that also a single thread's pictures follow each other without waiting for the one before. Their streams go
+ * before the engine's, so that no video waits for a batch to end.
  *
  * A picture in a GPU's memory is resized where it lies, or, if that is memory of another context, out of a copy on the
  * device. Its owner may write to it again as soon as the call returns, so that the call waits for the device.
