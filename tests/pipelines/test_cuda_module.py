@@ -243,7 +243,7 @@ def test_a_module_of_another_release_is_refused(tmp_path, driver):
 def test_a_driver_that_does_nothing_is_told_once(tmp_path, module, driver):
     """The real module over a driver that has no functions."""
     here = {"LD_LIBRARY_PATH": str(driver), "CITYGUESSR_CUDA_MODULE": str(module)}
-    works, status, message = probe(module, LD_LIBRARY_PATH=str(driver))
+    works, _, message = probe(module, LD_LIBRARY_PATH=str(driver))
     assert not works and message
     told = refusal(tmp_path, "device=cuda", **here)
     assert len(told) > 20
