@@ -13,6 +13,7 @@
 #include "outputs.h"
 
 #include "answer-json.h"
+#include "caption-text.h"
 #include "report.h"
 #include "side-pad.h"
 
@@ -23,14 +24,9 @@
 /* A GAP that is longer is taken for one that does not know its end. */
 #define LONGEST_GAP (24 * 60 * 60 * GST_SECOND)
 
-/* Text in both formats of the pad; nothing to say if @plain is NULL. */
-typedef struct {
-  GBytes *plain, *markup;
-} Text;
-
 /* A caption from @start to @end at most. */
 typedef struct {
-  Text text;
+  GstCityGuessrCaptionText text;
   GstClockTime start, end;
 } Cue;
 
@@ -51,7 +47,7 @@ struct _GstCityGuessrOutputs {
   /* the answer in force, and its text once it is asked for */
   GstStructure *answer;
   gboolean formatted;
-  Text said;
+  GstCityGuessrCaptionText said;
 
   /* PTS, or NONE at the beginning of a segment */
   GstClockTime position; /* the newest frame */
@@ -71,66 +67,25 @@ static GstStaticPadTemplate text_template = GST_STATIC_PAD_TEMPLATE (
 static GstStaticPadTemplate json_template = GST_STATIC_PAD_TEMPLATE (
     GST_CITY_GUESSR_JSON_PAD, GST_PAD_SRC, GST_PAD_REQUEST, GST_STATIC_CAPS ("application/x-json"));
 
-/* ---- texts ---- */
-
-static void
-text_clear (Text *text)
-{
-  g_clear_pointer (&text->plain, g_bytes_unref);
-  g_clear_pointer (&text->markup, g_bytes_unref);
-}
-
-static Text
-text_ref (const Text *text)
-{
-  Text copy = { 0 };
-
-  if (text->plain)
-    copy = (Text){ g_bytes_ref (text->plain), g_bytes_ref (text->markup) };
-  return copy;
-}
-
-static gboolean
-text_equal (const Text *a, const Text *b)
-{
-  if (a->plain == NULL || b->plain == NULL)
-    return a->plain == b->plain;
-  return g_bytes_equal (a->plain, b->plain) && g_bytes_equal (a->markup, b->markup);
-}
-
-/* @string: (transfer full). There is a 0 behind the bytes, for readers that hope for one. */
-static GBytes *
-bytes_of (gchar *string)
-{
-  return g_bytes_new_take (string, strlen (string));
-}
-
 /* ---- all below: with the lock held, unless it says otherwise ---- */
 
 static void
 forget_answer (GstCityGuessrOutputs *outputs)
 {
   g_clear_pointer (&outputs->answer, gst_structure_free);
-  text_clear (&outputs->said);
+  gst_city_guessr_caption_text_clear (&outputs->said);
   outputs->formatted = FALSE;
 }
 
 /* What the answer in force says: owned by @outputs. */
-static const Text *
+static const GstCityGuessrCaptionText *
 get_said (GstCityGuessrOutputs *outputs)
 {
-  g_autofree gchar *plain = NULL;
-
   if (outputs->formatted || outputs->answer == NULL || outputs->caption == NULL)
     return &outputs->said;
-  text_clear (&outputs->said);
+  gst_city_guessr_caption_text_clear (&outputs->said);
   outputs->formatted = TRUE;
-  plain = gst_city_guessr_caption_format (outputs->caption, outputs->answer, FALSE);
-  if (*plain == '\0')
-    return &outputs->said;
-  outputs->said.plain = bytes_of (g_steal_pointer (&plain));
-  outputs->said.markup =
-      bytes_of (gst_city_guessr_caption_format (outputs->caption, outputs->answer, TRUE));
+  outputs->said = gst_city_guessr_caption_text_new (outputs->caption, outputs->answer);
   return &outputs->said;
 }
 
@@ -162,7 +117,8 @@ push_gap (GstCityGuessrSidePad *pad, GstClockTime start, GstClockTime duration)
 
 /* Says @text over [@start, @end). */
 static void
-say (GstCityGuessrOutputs *outputs, const Text *text, GstClockTime start, GstClockTime end)
+say (GstCityGuessrOutputs *outputs, const GstCityGuessrCaptionText *text, GstClockTime start,
+     GstClockTime end)
 {
   if (outputs->text == NULL || !clip (outputs, &start, &end))
     return;
@@ -186,7 +142,7 @@ close_cue (GstCityGuessrOutputs *outputs, GstClockTime end)
     say (outputs, &cue->text, cue->start, end);
     outputs->text_end = end;
   }
-  text_clear (&cue->text);
+  gst_city_guessr_caption_text_clear (&cue->text);
 }
 
 /* Whether its window lies in this segment. Live, the answer to an older one may come late; then its
@@ -221,7 +177,7 @@ is_of_stretch (const GstCityGuessrOutputs *outputs, const GstStructure *answer)
 static void
 take_cue (GstCityGuessrOutputs *outputs)
 {
-  const Text *text = get_said (outputs);
+  const GstCityGuessrCaptionText *text = get_said (outputs);
   guint64 start = GST_CLOCK_TIME_NONE, duration = GST_CLOCK_TIME_NONE, end;
   Cue *cue = &outputs->pending;
 
@@ -230,14 +186,15 @@ take_cue (GstCityGuessrOutputs *outputs)
   if (!GST_CLOCK_TIME_IS_VALID (start) || !GST_CLOCK_TIME_IS_VALID (duration))
     return;
   end = start + duration;
-  if (cue->text.plain && start <= cue->end && text_equal (text, &cue->text)) {
+  if (cue->text.plain && start <= cue->end &&
+      gst_city_guessr_caption_text_equal (text, &cue->text)) {
     cue->end = MAX (cue->end, end);
     return;
   }
   close_cue (outputs, start);
   if (GST_CLOCK_TIME_IS_VALID (outputs->text_end))
     start = MAX (start, outputs->text_end);
-  *cue = (Cue){ text_ref (text), start, end };
+  *cue = (Cue){ gst_city_guessr_caption_text_ref (text), start, end };
 }
 
 /* ---- JSON ---- */
@@ -373,25 +330,11 @@ push_event (GstCityGuessrSidePad *pad, GstEvent *event)
     gst_city_guessr_side_pad_push_event (pad, gst_event_ref (event));
 }
 
-/* A stream of the pad's own, in the group of the video's. */
 static void
 push_stream_start (GstCityGuessrSidePad *pad, GstEvent *video, const gchar *name)
 {
-  const gchar *video_id;
-  g_autofree gchar *id = NULL;
-  GstEvent *event;
-  guint group;
-
-  if (pad == NULL || video == NULL)
-    return;
-  gst_event_parse_stream_start (video, &video_id);
-  id = g_strdup_printf ("%s/%s", video_id, name); /* as gst_pad_create_stream_id() makes it */
-  event = gst_event_new_stream_start (id);
-  gst_event_set_stream_flags (event, GST_STREAM_FLAG_SPARSE);
-  if (gst_event_parse_group_id (video, &group))
-    gst_event_set_group_id (event, group);
-  gst_event_set_seqnum (event, gst_event_get_seqnum (video));
-  gst_city_guessr_side_pad_push_event (pad, event);
+  if (pad && video)
+    gst_city_guessr_side_pad_push_stream_start (pad, video, name);
 }
 
 /* Nothing is said while video runs backwards; this lets a sink preroll. */
@@ -537,7 +480,7 @@ take_end (GstCityGuessrOutputs *outputs, GstEvent *event)
 static void
 take_flush_stop (GstCityGuessrOutputs *outputs)
 {
-  text_clear (&outputs->pending.text);
+  gst_city_guessr_caption_text_clear (&outputs->pending.text);
   clear_early_json (outputs);
   forget_answer (outputs);
   forget_segment (outputs);
@@ -663,7 +606,8 @@ gst_city_guessr_outputs_begin (GstCityGuessrOutputs *outputs)
 static void
 take_json (GstCityGuessrOutputs *outputs, const GstStructure *answer)
 {
-  GBytes *line = bytes_of (gst_city_guessr_answer_to_json (answer));
+  gchar *json = gst_city_guessr_answer_to_json (answer);
+  GBytes *line = g_bytes_new_take (json, strlen (json));
 
   if (!GST_CLOCK_TIME_IS_VALID (outputs->position)) {
     g_queue_push_tail (&outputs->early_json, line);

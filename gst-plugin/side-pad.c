@@ -163,6 +163,25 @@ gst_city_guessr_side_pad_push_event (GstCityGuessrSidePad *self, GstEvent *event
 }
 
 void
+gst_city_guessr_side_pad_push_stream_start (GstCityGuessrSidePad *self, GstEvent *video,
+                                            const gchar *name)
+{
+  const gchar *video_id;
+  g_autofree gchar *id = NULL;
+  GstEvent *event;
+  guint group;
+
+  gst_event_parse_stream_start (video, &video_id);
+  id = g_strdup_printf ("%s/%s", video_id, name); /* as gst_pad_create_stream_id() makes it */
+  event = gst_event_new_stream_start (id);
+  gst_event_set_stream_flags (event, GST_STREAM_FLAG_SPARSE);
+  if (gst_event_parse_group_id (video, &group))
+    gst_event_set_group_id (event, group);
+  gst_event_set_seqnum (event, gst_event_get_seqnum (video));
+  gst_city_guessr_side_pad_push_event (self, event);
+}
+
+void
 gst_city_guessr_side_pad_push_text (GstCityGuessrSidePad *self, GstClockTime pts,
                                     GstClockTime duration, GBytes *plain, GBytes *markup)
 {

@@ -42,6 +42,11 @@ gboolean gst_city_guessr_side_pad_is_blank (GstCityGuessrSidePad *self);
  * A GAP that begins where the one before it ended makes one with it. Neither blocks nor fails. */
 void gst_city_guessr_side_pad_push_event (GstCityGuessrSidePad *self, GstEvent *event);
 
+/** gst_city_guessr_side_pad_push_stream_start: queues a STREAM_START of the pad's own, in the group of the @video's
+ * (STREAM_START, borrowed). @name: of the stream beside that, as in "video-id/name" */
+void gst_city_guessr_side_pad_push_stream_start (GstCityGuessrSidePad *self, GstEvent *video,
+                                                 const gchar *name);
+
 /** gst_city_guessr_side_pad_push_text: queues a buffer. Neither blocks nor fails.
  * @pts: valid; @duration: may be GST_CLOCK_TIME_NONE
  * @plain: its bytes, borrowed
