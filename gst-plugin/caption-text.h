@@ -26,6 +26,7 @@ GstCityGuessrCaptionText gst_city_guessr_caption_text_ref (const GstCityGuessrCa
 /** gst_city_guessr_caption_text_clear: afterwards there is nothing to say. */
 void gst_city_guessr_caption_text_clear (GstCityGuessrCaptionText *text);
 
+/** gst_city_guessr_caption_text_equal: whether both say the same, or nothing. */
 gboolean gst_city_guessr_caption_text_equal (const GstCityGuessrCaptionText *a,
                                              const GstCityGuessrCaptionText *b);
 
