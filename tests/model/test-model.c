@@ -562,6 +562,7 @@ test_saved_through_link (void)
   g_assert_true (g_file_test (link, G_FILE_TEST_IS_SYMLINK));
   g_autoptr (CgModel) loaded = cg_model_load (path, NULL, &error);
   g_assert_no_error (error);
+  g_assert_nonnull (loaded);
   g_unlink (link);
   g_unlink (path);
   g_rmdir (folder);
