@@ -15,16 +15,25 @@
 #define MAX_LEFT 16
 
 /* A state change waits this long for a failure: a missing file, a missing driver and, on the CPU, a malformed file are
- * found in much less. Elements that start with the same model one after the other share that time: for so long. */
+ * found in much less. Elements that load the same model at the same time share that time. */
 #define START_PATIENCE (200 * G_TIME_SPAN_MILLISECOND)
-#define START_SHARED (10 * G_TIME_SPAN_SECOND)
 
 static gint n_left; /* atomic: threads that were left to themselves */
+
+/* Those that load the model that was asked for last. */
+static GMutex group_lock;
+static struct {
+  gchar *model;
+  guint number, loading; /* of the group; of its members */
+  gint64 patience_ends;
+} group;
 
 struct _GstCityGuessrLoader {
   gatomicrefcount refs; /* the owner's and the thread's */
   GstElement *element;  /* the thread touches it only when `settling` */
   gchar *model;
+  guint group;          /* its number */
+  gint64 patience_ends; /* of a state change */
   CgEngineOptions options;
   GstCityGuessrLoaded loaded;
   GThread *thread;
@@ -99,6 +108,32 @@ post_note (GstCityGuessrLoader *loader, const gchar *note)
       g_strdup_printf ("%s. The CPU computes.", note), NULL, __FILE__, GST_FUNCTION, __LINE__);
 }
 
+static void
+join_group (GstCityGuessrLoader *loader)
+{
+  g_mutex_lock (&group_lock);
+  if (group.loading == 0 || !g_str_equal (group.model, loader->model)) {
+    g_free (group.model);
+    group.model = g_strdup (loader->model);
+    group.number++;
+    group.loading = 0;
+    group.patience_ends = g_get_monotonic_time () + START_PATIENCE;
+  }
+  group.loading++;
+  loader->group = group.number;
+  loader->patience_ends = group.patience_ends;
+  g_mutex_unlock (&group_lock);
+}
+
+static void
+leave_group (GstCityGuessrLoader *loader)
+{
+  g_mutex_lock (&group_lock);
+  if (loader->group == group.number)
+    group.loading--;
+  g_mutex_unlock (&group_lock);
+}
+
 static gpointer
 load (gpointer data)
 {
@@ -109,6 +144,7 @@ load (gpointer data)
       cg_engine_get_noting (loader->model, &loader->options, &loader->cancelled, &note, &error);
   gboolean wanted;
 
+  leave_group (loader);
   g_mutex_lock (&loader->lock);
   wanted = loader->settling = !g_atomic_int_get (&loader->cancelled);
   g_mutex_unlock (&loader->lock);
@@ -156,6 +192,7 @@ gst_city_guessr_loader_start (GstElement *element, const gchar *model,
   g_cond_init (&loader->changed);
 
   post_progress (loader, GST_PROGRESS_TYPE_START, text);
+  join_group (loader);
   g_atomic_ref_count_inc (&loader->refs);
   loader->thread = g_thread_try_new ("cityguessr-load", load, loader, &error);
   if (loader->thread)
@@ -164,55 +201,23 @@ gst_city_guessr_loader_start (GstElement *element, const gchar *model,
                      ("The thread that loads the model could not be started: %s", error->message),
                      (NULL));
   post_progress (loader, GST_PROGRESS_TYPE_ERROR, error->message);
+  leave_group (loader);
   loader_unref (loader);
   loader_unref (loader);
   return NULL;
 }
 
-static GMutex patience_lock;
-static gchar *patience_model; /* the lock's, as is its time */
-static gint64 patience_begun;
-
-/* Until when to wait for a failure of @model. */
-static gint64
-share_patience (const gchar *model)
-{
-  const gint64 now = g_get_monotonic_time ();
-  gint64 deadline;
-
-  g_mutex_lock (&patience_lock);
-  if (g_strcmp0 (patience_model, model) != 0 || now > patience_begun + START_SHARED) {
-    g_free (patience_model);
-    patience_model = g_strdup (model);
-    patience_begun = now;
-  }
-  deadline = patience_begun + START_PATIENCE;
-  g_mutex_unlock (&patience_lock);
-  return deadline;
-}
-
-/* What failed may fail again at once. */
-static void
-forget_patience (void)
-{
-  g_mutex_lock (&patience_lock);
-  g_clear_pointer (&patience_model, g_free);
-  g_mutex_unlock (&patience_lock);
-}
-
 gboolean
 gst_city_guessr_loader_fails_at_once (GstCityGuessrLoader *loader)
 {
-  const gint64 deadline = share_patience (loader->model);
   gboolean fails;
 
   g_mutex_lock (&loader->lock);
-  while (!loader->settled && g_cond_wait_until (&loader->changed, &loader->lock, deadline))
+  while (!loader->settled &&
+         g_cond_wait_until (&loader->changed, &loader->lock, loader->patience_ends))
     ;
   fails = loader->settled && loader->engine == NULL;
   g_mutex_unlock (&loader->lock);
-  if (fails)
-    forget_patience ();
   return fails;
 }
 
