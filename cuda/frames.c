@@ -293,6 +293,19 @@ prepare (CgCudaFrames *frames, CgCudaUploader *uploader, const CgFrame *frame, J
   return true;
 }
 
+/* Records @event behind what is on @stream. Whoever waits for it next would otherwise not wait for that: so it is tried
+ * twice, and fails even if only the first try did. */
+static bool
+mark (cudaEvent_t event, cudaStream_t stream, CgCudaError *error)
+{
+  const cudaError_t code = cudaEventRecord (event, stream);
+
+  if (code == cudaSuccess)
+    return true;
+  cudaEventRecord (event, stream);
+  return cg_cuda_check (code, "mark a picture", error);
+}
+
 /* Puts the work on the uploader's stream. */
 static bool
 enqueue (CgCudaFrames *frames, CgCudaUploader *uploader, CgCudaSample *sample, Job *job,
@@ -318,12 +331,9 @@ enqueue (CgCudaFrames *frames, CgCudaUploader *uploader, CgCudaSample *sample, J
                                 "resize a picture", error);
   uploader->width = done ? width : 0;
   uploader->height = done ? height : 0;
-  /* Also behind half of the work: the buffers are in use until then. */
-  return cg_cuda_check (cudaEventRecord (sample->ready, uploader->stream), "mark a picture",
-                        done ? error : NULL) &&
-         cg_cuda_check (cudaEventRecord (uploader->done, uploader->stream), "mark a picture",
-                        done ? error : NULL) &&
-         done;
+  /* Also behind half of the work: the buffers and the sample are in use until then. */
+  done = mark (sample->ready, uploader->stream, done ? error : NULL) && done;
+  return mark (uploader->done, uploader->stream, done ? error : NULL) && done;
 }
 
 /* ---- samples ---- */
