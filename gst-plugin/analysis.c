@@ -632,7 +632,7 @@ gst_city_guessr_analysis_take_frame (GstCityGuessrAnalysis *analysis, GstBuffer 
 static gboolean
 is_given_up (GstCityGuessrAnalysis *analysis)
 {
-  g_autoptr (CgEngine) engine = NULL;
+  CgEngine *engine = NULL;
   gboolean failed = TRUE, given_up;
 
   g_mutex_lock (&analysis->lock);
@@ -640,6 +640,8 @@ is_given_up (GstCityGuessrAnalysis *analysis)
     engine = gst_city_guessr_loader_get_engine (analysis->loader, &failed);
   given_up = failed || analysis->cancelled || analysis->flushing;
   g_mutex_unlock (&analysis->lock);
+  if (engine)
+    cg_engine_unref (engine);
   return given_up;
 }
 
