@@ -24,7 +24,7 @@ typedef struct {
  * of them in turn, and each is measured "repeats" times after a tenth of that to warm up.
  * pictures: one NV12 picture, of the size of the one before, to a model frame: "device" (events; it lies in the engine's
  * context), "device-in-a-row" (the mean of 20 of them between two events), "device-apart" (events; it lies in a context of
- * its own, and is copied first), "system"system" (by the host's clock, until the call returns).
+ * its own, and is copied first), "system" (by the host's clock, until the call returns).
  * end_to_end: by the host's clock, from the last picture of a window, in the GPU's memory, to the answer. Between
  * them the model frame is fetched, by which a shot is told, as for each picture of live.
  * live: what @streams live videos, in the GPU's memory, want done in @seconds of theirs, a window every two samples,

@@ -192,6 +192,21 @@ next_answer (Fixture *fixture)
 }
 
 void
+expect_told (Fixture *fixture, GstMessageType type, const gchar *text)
+{
+  g_autoptr (GstMessage) message = next_message (fixture, TOLD);
+  g_autoptr (GError) error = NULL;
+
+  fail_unless (message != NULL, "no message with “%s”", text);
+  fail_unless_equals_string (GST_MESSAGE_TYPE_NAME (message), gst_message_type_get_name (type));
+  if (type == GST_MESSAGE_ERROR)
+    gst_message_parse_error (message, &error, NULL);
+  else
+    gst_message_parse_warning (message, &error, NULL);
+  fail_unless (strstr (error->message, text) != NULL, "%s", error->message);
+}
+
+void
 assert_no_message (Fixture *fixture, GstMessageType type)
 {
   GstMessage *message = next_message (fixture, type);

@@ -82,6 +82,9 @@ GstMessage *next_message (Fixture *fixture, GstMessageType type);
 GstStructure *next_answer (Fixture *fixture);
 void assert_no_message (Fixture *fixture, GstMessageType type);
 
+/** expect_told: the next among what is TOLD is of @type, GST_MESSAGE_WARNING or GST_MESSAGE_ERROR, and says @text. */
+void expect_told (Fixture *fixture, GstMessageType type, const gchar *text);
+
 /** take_answers: all answers on the bus, one a line, without the time they took. (transfer full) */
 gchar *take_answers (GstBus *bus);
 

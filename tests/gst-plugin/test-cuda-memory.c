@@ -121,13 +121,17 @@ push_cuda (Fixture *fixture, guint begin, guint n)
 }
 
 static void
-start (Fixture *fixture, const gchar *device)
+start_element (Fixture *fixture, GstElement *element, const gchar *device)
 {
-  GstElement *element = element_new (0);
-
   gst_util_set_object_arg (G_OBJECT (element), "device", device);
   fixture_start (fixture, element, "offline");
   gst_harness_set_src_caps_str (fixture->harness, CUDA_CAPS);
+}
+
+static void
+start (Fixture *fixture, const gchar *device)
+{
+  start_element (fixture, element_new (0), device);
 }
 
 /* Over the engine "cuda" samples are made where the pictures lie; the video itself goes on as it came. */
@@ -206,21 +210,6 @@ GST_END_TEST;
 
 /* ---- a GPU that fails ---- */
 
-/* The next message of @type, which has @text. */
-static void
-expect_message (Fixture *fixture, GstMessageType type, const gchar *text)
-{
-  g_autoptr (GstMessage) message = next_message (fixture, type);
-  g_autoptr (GError) error = NULL;
-
-  fail_unless (message != NULL, "no message with “%s”", text);
-  if (type == GST_MESSAGE_ERROR)
-    gst_message_parse_error (message, &error, NULL);
-  else
-    gst_message_parse_warning (message, &error, NULL);
-  fail_unless (strstr (error->message, text) != NULL, "%s", error->message);
-}
-
 static void
 expect_answer_of (Fixture *fixture, const gchar *device)
 {
@@ -248,7 +237,7 @@ GST_START_TEST (test_loss_falls_back)
   expect_answer_of (&fixture, "cuda");
   fake_cuda_fail (losses[__i__].call, 0, losses[__i__].status);
   push_cuda (&fixture, 36, 100);
-  expect_message (&fixture, TOLD, "refuses. The CPU takes over");
+  expect_told (&fixture, GST_MESSAGE_WARNING, "refuses. The CPU takes over");
   expect_answer_of (&fixture, "cpu");
   assert_no_message (&fixture, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR);
   fixture_clear (&fixture);
@@ -262,17 +251,15 @@ GST_START_TEST (test_loss_is_an_error)
   GstFlowReturn flow = GST_FLOW_OK;
   Fixture fixture;
 
-  gst_util_set_object_arg (G_OBJECT (element), "device", "cuda");
   gst_util_set_object_arg (G_OBJECT (element), "on-device-loss", "error");
-  fixture_start (&fixture, element, "offline");
-  gst_harness_set_src_caps_str (fixture.harness, CUDA_CAPS);
+  start_element (&fixture, element, "cuda");
   push_cuda (&fixture, 0, 36);
   expect_answer_of (&fixture, "cuda");
   fake_cuda_fail (losses[__i__].call, 0, losses[__i__].status);
   for (guint i = 36; i < 100 && flow == GST_FLOW_OK; i++)
     flow = gst_harness_push (fixture.harness, cuda_picture_new (i));
   fail_unless_equals_int (flow, GST_FLOW_ERROR);
-  expect_message (&fixture, GST_MESSAGE_ERROR, "refuses");
+  expect_told (&fixture, GST_MESSAGE_ERROR, "refuses");
   assert_no_message (&fixture, TOLD);
   fixture_clear (&fixture);
 }
@@ -288,9 +275,7 @@ GST_START_TEST (test_two_gpus)
     g_autofree gchar *active = NULL, *expected = g_strdup_printf ("cuda fake %u", i);
 
     g_object_set (element, "cuda-device-id", i, NULL);
-    gst_util_set_object_arg (G_OBJECT (element), "device", "cuda");
-    fixture_start (&fixtures[i], element, "offline");
-    gst_harness_set_src_caps_str (fixtures[i].harness, CUDA_CAPS);
+    start_element (&fixtures[i], element, "cuda");
     push_cuda (&fixtures[i], 0, 36);
     expect_answer_of (&fixtures[i], "cuda");
     g_object_get (element, "active-device", &active, NULL);
@@ -299,7 +284,7 @@ GST_START_TEST (test_two_gpus)
   fake_cuda_fail (FAKE_CUDA_RUN, 0, CG_CUDA_LOST);
   for (guint i = 0; i < 2; i++)
     push_cuda (&fixtures[i], 36, 100);
-  expect_message (&fixtures[0], TOLD, "The CPU takes over");
+  expect_told (&fixtures[0], GST_MESSAGE_WARNING, "The CPU takes over");
   expect_answer_of (&fixtures[0], "cpu");
   expect_answer_of (&fixtures[1], "cuda");
   for (guint i = 0; i < 2; i++) {
@@ -325,7 +310,7 @@ GST_START_TEST (test_refusal_of_auto)
 
   fake_cuda_fail (refusals[__i__].call, 0, refusals[__i__].status);
   start (&fixture, "auto");
-  expect_message (&fixture, TOLD, "refuses. The CPU computes.");
+  expect_told (&fixture, GST_MESSAGE_WARNING, "refuses. The CPU computes.");
   push_cuda (&fixture, 0, 36);
   expect_answer_of (&fixture, "cpu");
   assert_no_message (&fixture, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR);
@@ -348,7 +333,7 @@ GST_START_TEST (test_refusal_of_cuda)
     fake_cuda_fail (refusals[__i__].call, 0, refusals[__i__].status);
   fail_unless_equals_int (gst_element_set_state (element, GST_STATE_PAUSED),
                           GST_STATE_CHANGE_FAILURE);
-  expect_message (&fixture, GST_MESSAGE_ERROR, other ? "no such fake GPU" : "refuses");
+  expect_told (&fixture, GST_MESSAGE_ERROR, other ? "no such fake GPU" : "refuses");
   gst_element_set_state (element, GST_STATE_NULL);
   gst_element_set_bus (element, NULL);
   gst_object_unref (fixture.bus);

@@ -6,7 +6,6 @@
 
 #include "model-file.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 #include <glib/gstdio.h>
 #include <math.h>
